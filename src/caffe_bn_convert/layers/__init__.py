@@ -1,0 +1,17 @@
+"""The layer types that we convert: one dict, joined from one module a family."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from caffe_bn_convert.layers import conv, data, norm, pool
+
+if TYPE_CHECKING:
+    from caffe_bn_convert.layers.base import Layer
+
+LAYERS: dict[str, type[Layer]] = {
+    **data.LAYERS,
+    **conv.LAYERS,
+    **pool.LAYERS,
+    **norm.LAYERS,
+}

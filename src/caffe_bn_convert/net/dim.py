@@ -96,7 +96,7 @@ Shape = tuple[Dim, ...]
 
 def ceil_div(numerator: Dim, denominator: int) -> Dim:
     """``ceil(numerator / denominator)``."""
-    return -((-numerator) // denominator)
+    return (numerator + (denominator - 1)) // denominator
 
 
 def volume(dims: Iterable[Dim]) -> Dim:

@@ -1,0 +1,191 @@
+"""Where blobs come from: inputs, data layers and constants."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from caffe_bn_convert.errors import UnsupportedError
+from caffe_bn_convert.layers.base import Filler, Layer, Parameter, Shapes, Source, require
+from caffe_bn_convert.net.dim import Shape, fixed
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from typing_extensions import Self
+
+    from caffe_bn_convert.caffe.blob import Blob
+    from caffe_bn_convert.export.emitter import Emitter, Tensor
+
+
+def _check_size(shape: Shape) -> Shape:
+    for dim in shape:
+        require(not isinstance(dim, int) or 0 <= dim <= 2**31 - 1, f"{dim} is no size for an axis")
+    return shape
+
+
+@dataclass(frozen=True, slots=True)
+class DataSource(Layer):
+    """A layer whose tops the user feeds. A shape is None where only --shape can tell it."""
+
+    BOTTOMS = (0, 0)
+    TOPS = (1, None)
+    RESTRICTIONS = "becomes an input"
+
+    given: tuple[Shape | None, ...] = ()
+    named: str = ""
+
+    def top_shapes(self, count: int) -> tuple[Shape | None, ...]:
+        """One shape for every top."""
+        return tuple(self.given[i] if i < len(self.given) else None for i in range(count))
+
+
+@dataclass(frozen=True, slots=True)
+class Input(DataSource):
+    """The blobs of a deploy net. One shape serves all tops, or each has its own (input_layer.cpp)."""
+
+    @classmethod
+    def read(cls, source: Source) -> Self:
+        """Reads ``input_param``."""
+        shapes = [_check_size(tuple(shape.dim)) for shape in source.input_param.shape]
+        require(
+            len(shapes) in (0, 1, source.tops), f"it has {source.tops} tops but {len(shapes)} shapes: none, one or one each"
+        )
+        return cls(tuple(shapes * source.tops if len(shapes) == 1 else shapes))
+
+
+@dataclass(frozen=True, slots=True)
+class ImageSource(DataSource):
+    """Data, ImageData and other layers that read files: the crop tells the size of the picture, nothing the channels.
+
+    The number of channels is that of the mean values where there are several, else 3 (or 1 for ``force_gray``,
+    ``is_color: false``).
+    """
+
+    RESTRICTIONS = "becomes an input; shape from crop_size, new_height/new_width or --shape"
+
+    @classmethod
+    def read(cls, source: Source) -> Self:
+        """Reads ``transform_param`` and the batch size."""
+        transform = source.transform_param
+        own = _own_parameters(source)
+        batch = int(getattr(own, "batch_size", 0) or 1) if own is not None else 1
+        height = int(transform.crop_size) or int(getattr(own, "new_height", 0) or 0)
+        width = int(transform.crop_size) or int(getattr(own, "new_width", 0) or 0)
+        if not height or not width:
+            return cls((None,))
+        return cls(((batch, _channels(transform, own), height, width), (batch,)))
+
+
+def _own_parameters(source: Source) -> Any:
+    fields = {
+        "Data": "data_param", "ImageData": "image_data_param", "WindowData": "window_data_param",
+        "AnnotatedData": "data_param", "HDF5Data": "hdf5_data_param",
+    }  # fmt: skip
+    field = fields.get(source.definition.type)
+    return getattr(source.definition.parameter, field) if field else None
+
+
+def _channels(transform: Any, own: Any) -> int:
+    if transform.force_gray or not getattr(own, "is_color", True):
+        return 1
+    return len(transform.mean_value) if len(transform.mean_value) > 1 else 3
+
+
+@dataclass(frozen=True, slots=True)
+class MemoryData(DataSource):
+    """Data from memory: four sizes, and labels (memory_data_layer.cpp)."""
+
+    @classmethod
+    def read(cls, source: Source) -> Self:
+        """Reads ``memory_data_param``."""
+        p = source.memory_data_param
+        shape = (int(p.batch_size), int(p.channels), int(p.height), int(p.width))
+        require(all(shape), "memory_data_param needs batch_size, channels, height and width")
+        return cls((shape, (shape[0],)))
+
+
+@dataclass(frozen=True, slots=True)
+class DummyData(Layer):
+    """Constant blobs (dummy_data_layer.cpp)."""
+
+    BOTTOMS = (0, 0)
+    TOPS = (1, None)
+    RESTRICTIONS = "constant fillers only"
+
+    tops: tuple[tuple[tuple[int, ...], float], ...] = ()
+
+    @classmethod
+    def read(cls, source: Source) -> Self:
+        """Reads ``dummy_data_param``; one shape or filler serves all tops."""
+        p = source.dummy_data_param
+        shapes: list[tuple[int, ...]] = [tuple(shape.dim) for shape in p.shape]
+        if not shapes:
+            columns = (p.num, p.channels, p.height, p.width)
+            shapes = [
+                tuple(int(c[i] if len(c) > 1 else c[0]) for c in columns)
+                for i in range(max((len(c) for c in columns), default=0))
+                if all(columns)
+            ]
+        fillers = list(p.data_filler)
+        for filler in fillers:
+            if filler.type != "constant":
+                raise UnsupportedError(f'a data_filler of type "{filler.type}" is random; only constant is a value')
+        count = source.tops
+        require(len(shapes) in (1, count), f"it has {count} tops but {len(shapes)} shapes")
+        require(len(fillers) in (0, 1, count), f"it has {count} tops but {len(fillers)} fillers")
+        values = [float(filler.value) for filler in fillers] or [0.0]
+        pick = lambda items, i: items[i if len(items) > 1 else 0]  # noqa: E731
+        return cls(tuple((pick(shapes, i), pick(values, i)) for i in range(count)))
+
+    def shapes(self, bottoms: Shapes) -> Shapes:  # noqa: ARG002
+        """As the prototxt says."""
+        return tuple(shape for shape, _ in self.tops)
+
+    def emit(self, e: Emitter, x: Sequence[Tensor], w: Sequence[Blob]) -> Sequence[str]:  # noqa: ARG002
+        """ConstantOfShape, so that no zeros are stored."""
+        return [
+            e.op("ConstantOfShape", e.ints(shape, "shape"), value=np.array([value], np.float32)) for shape, value in self.tops
+        ]
+
+
+@dataclass(frozen=True, slots=True)
+class LearnedBlob(Layer):
+    """Caffe's Parameter layer: a learned blob as a top (parameter_layer.hpp)."""
+
+    BOTTOMS = (0, 0)
+
+    shape: Shape = ()
+
+    @classmethod
+    def read(cls, source: Source) -> Self:
+        """Reads ``parameter_param``."""
+        return cls(_check_size(tuple(source.parameter_param.shape.dim)))
+
+    def parameters(self, bottoms: Shapes) -> tuple[Parameter, ...]:  # noqa: ARG002
+        """The blob itself."""
+        return (Parameter("value", self.shape, Filler()),)
+
+    def shapes(self, bottoms: Shapes) -> Shapes:  # noqa: ARG002
+        """The blob's."""
+        return (self.shape,)
+
+    def emit(self, e: Emitter, x: Sequence[Tensor], w: Sequence[Blob]) -> Sequence[str]:  # noqa: ARG002
+        """An initializer."""
+        return [e.weight(w[0], "value", fixed(self.shape))]
+
+
+LAYERS: dict[str, type[Layer]] = {
+    "Input": Input,
+    "Data": ImageSource,
+    "ImageData": ImageSource,
+    "WindowData": ImageSource,
+    "HDF5Data": ImageSource,
+    "AnnotatedData": ImageSource,
+    "VideoData": ImageSource,
+    "MemoryData": MemoryData,
+    "DummyData": DummyData,
+    "Parameter": LearnedBlob,
+}

@@ -1,0 +1,223 @@
+"""Pooling, and the pyramid that is made of it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from caffe_bn_convert.errors import UnsupportedError
+from caffe_bn_convert.layers.base import Layer, Shapes, Source, require
+from caffe_bn_convert.lint.finding import Finding
+from caffe_bn_convert.net.dim import Dim, Shape, ceil_div, fixed, is_fixed
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from typing_extensions import Self
+
+    from caffe_bn_convert.caffe.blob import Blob
+    from caffe_bn_convert.export.emitter import Emitter, Tensor
+
+LOWEST = float(np.finfo(np.float32).min)
+
+
+@dataclass(frozen=True, slots=True)
+class Axis:
+    """How the pooling window moves along one axis (pooling_layer.cpp, Reshape).
+
+    Attributes:
+        kernel, stride, pad: as in the prototxt.
+        ceil: whether the number of windows is rounded up.
+        clip: whether a last window that starts behind the padded image is dropped. Caffe does that on both axes as soon
+            as either has padding, and not at all without: then the last window can lie wholly outside.
+    """
+
+    kernel: int
+    stride: int
+    pad: int
+    ceil: bool
+    clip: bool
+
+    def windows(self, size: Dim) -> Dim:
+        """How many windows there are along an axis of ``size``."""
+        span = size + 2 * self.pad - self.kernel
+        count = (ceil_div(span, self.stride) if self.ceil else span // self.stride) + 1
+        if isinstance(size, int):
+            if self.clip and (count - 1) * self.stride >= size + self.pad:
+                count -= 1
+        elif self.ceil and (self.stride > self.kernel or self._clips_somewhere()):
+            raise UnsupportedError(
+                "the number of its windows is not one formula of the size, which is dynamic",
+                hint="give the input a number for this axis with --shape",
+            )
+        return count
+
+    def _clips_somewhere(self) -> bool:
+        sizes = range(self.kernel, self.kernel + self.stride)
+        return self.clip and any(
+            -((self.kernel - size - 2 * self.pad) // self.stride) * self.stride >= size + self.pad for size in sizes
+        )
+
+    def end(self, size: Dim) -> int:
+        """The padding behind the image that gives ONNX just these windows with ``ceil_mode=0``."""
+        if isinstance(size, int):
+            count = int(self.windows(size))
+            return max(0, (count - 1) * self.stride + self.kernel - size - self.pad)
+        return self.pad + (self.stride - 1 if self.ceil else 0)
+
+    def cells(self, size: int) -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]:
+        """For every window how many cells of the image it holds, and how many Caffe divides by.
+
+        Caffe counts padding in front and up to ``pad`` behind the image, but not what sticks out further.
+        """
+        start = np.arange(int(self.windows(size))) * self.stride - self.pad
+        divisor = np.minimum(start + self.kernel, size + self.pad) - start
+        held = np.minimum(start + self.kernel, size) - np.maximum(start, 0)
+        return held, divisor
+
+
+@dataclass(frozen=True, slots=True)
+class Pooling(Layer):
+    """MAX or AVE pooling; a second top of MAX is the index of the largest value in its channel's plane."""
+
+    TOPS = (1, 2)
+    RESTRICTIONS = "4-D; no STOCHASTIC pooling (it is random, and not implemented in Caffe's CPU code)"
+
+    method: str
+    kernel: tuple[int, int]
+    stride: tuple[int, int]
+    pad: tuple[int, int]
+    is_global: bool = False
+    ceil: bool = True
+    mask: bool = False
+
+    @classmethod
+    def read(cls, source: Source) -> Self:
+        """Reads ``pooling_param``."""
+        p = source.pooling_param
+        method = ("MAX", "AVE", "STOCHASTIC")[p.pool]
+        if method == "STOCHASTIC":
+            raise UnsupportedError("STOCHASTIC pooling is random", hint="pool: AVE is what it stands for on average")
+        require(source.tops == 1 or method == "MAX", "only MAX pooling has a second top")
+        kernel = (p.kernel_h, p.kernel_w) if p.HasField("kernel_h") or p.HasField("kernel_w") else (p.kernel_size,) * 2
+        stride = (p.stride_h, p.stride_w) if p.HasField("stride_h") or p.HasField("stride_w") else (p.stride,) * 2
+        pad = (p.pad_h, p.pad_w) if p.HasField("pad_h") or p.HasField("pad_w") else (p.pad,) * 2
+        _check(p, kernel, stride, pad)
+        return cls(method, kernel, stride, pad, p.global_pooling, rounds_up(p), source.tops == 2)
+
+    def axes(self, x: Shape) -> tuple[Axis, Axis]:
+        """How the window moves over a bottom of this shape."""
+        clip = any(self.pad)
+        kernel = fixed(x[2:]) if self.is_global else self.kernel
+        h, w = (Axis(k, s, p, self.ceil, clip) for k, s, p in zip(kernel, self.stride, self.pad, strict=True))
+        return h, w
+
+    def shapes(self, bottoms: Shapes) -> Shapes:
+        """The bottom's, with one cell for each window."""
+        x = bottoms[0]
+        require(len(x) == 4, f"pooling takes 4-D blobs, its bottom has {len(x)} axes")
+        sizes: Shape = (1, 1) if self.is_global else tuple(a.windows(n) for a, n in zip(self.axes(x), x[2:], strict=True))
+        for size in sizes:
+            require(not isinstance(size, int) or size > 0, "the window does not fit the padded image")
+        return ((*x[:2], *sizes),) * (2 if self.mask else 1)
+
+    def findings(self, bottoms: Shapes, w: Sequence[Blob]) -> Iterable[Finding]:  # noqa: ARG002
+        """POOL001."""
+        x = bottoms[0]
+        if not self.is_global and is_fixed(x[2:]) and any((a.cells(int(n))[0] <= 0).any() for a, n in zip(self.axes(x), x[2:], strict=True)):
+            yield Finding("POOL001", f"its last window lies outside the image of {x[2]}x{x[3]} (stride > kernel, no padding)")
+
+    def emit(self, e: Emitter, x: Sequence[Tensor], w: Sequence[Blob]) -> Sequence[str]:  # noqa: ARG002
+        """MaxPool or AveragePool with explicit end padding, never ``ceil_mode``."""
+        if self.is_global and not self.mask:
+            return [e.op("GlobalMaxPool" if self.method == "MAX" else "GlobalAveragePool", x[0].name)]
+        axes = self.axes(x[0].shape)
+        if self.method == "MAX":
+            return self._max(e, x[0], axes)
+        return [self._average(e, x[0], axes)]
+
+    def _attributes(self, x: Tensor, axes: tuple[Axis, Axis]) -> dict[str, list[int]]:
+        # A window that is wholly outside would need padding as wide as the kernel, which ONNX forbids: it is left off here.
+        ends = [a.end(n) if not isinstance(n, int) or _real(a, n) == a.windows(n) else 0 for a, n in zip(axes, x.shape[2:], strict=True)]
+        return {
+            "kernel_shape": [a.kernel for a in axes],
+            "strides": [a.stride for a in axes],
+            "pads": [a.pad for a in axes] + ends,
+        }
+
+    def _max(self, e: Emitter, x: Tensor, axes: tuple[Axis, Axis]) -> list[str]:
+        attributes = self._attributes(x, axes)
+        if not self.mask:
+            return [self._outside(e, x, axes, e.op("MaxPool", x.name, **attributes), LOWEST)]
+        y, indices = e.op("MaxPool", x.name, outputs=2, **attributes)
+        # ONNX counts through the whole tensor, Caffe through the plane of one channel.
+        h, w = fixed(x.shape[2:])
+        mask = e.op("Cast", e.op("Mod", indices, e.constant(h * w, "plane", np.int64)), to=1)
+        return [self._outside(e, x, axes, y, LOWEST), self._outside(e, x, axes, mask, -1.0)]
+
+    def _average(self, e: Emitter, x: Tensor, axes: tuple[Axis, Axis]) -> str:
+        attributes = self._attributes(x, axes)
+        if not is_fixed(x.shape[2:]):
+            return self._average_dynamic(e, x, axes, attributes)
+        held, divisor = ([a.cells(int(n))[i] for a, n in zip(axes, x.shape[2:], strict=True)] for i in (0, 1))
+        real = [h > 0 for h in held]
+        ratio = np.outer(*((h[r] / d[r]) for h, d, r in zip(held, divisor, real, strict=True)))
+        y = str(e.op("AveragePool", x.name, count_include_pad=0, **attributes))
+        if not (ratio == 1).all():
+            y = str(e.op("Mul", y, e.constant(ratio, "held_over_divisor")))
+        area = np.multiply.outer(*divisor).astype(np.float32)
+        with np.errstate(invalid="ignore", divide="ignore"):
+            return self._outside(e, x, axes, y, np.float32(0) / area)
+
+    def _average_dynamic(self, e: Emitter, x: Tensor, axes: tuple[Axis, Axis], attributes: dict[str, list[int]]) -> str:
+        # Without padding Caffe divides by the cells held; where no window sticks out beyond the padding, by the kernel.
+        if all(a.pad == 0 for a in axes):
+            return str(e.op("AveragePool", x.name, count_include_pad=0, **attributes))
+        if all(a.stride == 1 or not a.ceil for a in axes):
+            return str(e.op("AveragePool", x.name, count_include_pad=1, **attributes))
+        raise UnsupportedError(
+            "padded AVE pooling that rounds up divides by numbers that depend on the size, which is dynamic",
+            hint="give the input numbers for height and width with --shape",
+        )
+
+    def _outside(self, e: Emitter, x: Tensor, axes: tuple[Axis, Axis], y: str, value: Any) -> str:
+        """Add the windows that lie wholly outside the image, with Caffe's value for them."""
+        if not is_fixed(x.shape[2:]):
+            return y
+        sizes = fixed(x.shape[2:])
+        counts = tuple(int(a.windows(n)) for a, n in zip(axes, sizes, strict=True))
+        real = tuple(_real(a, n) for a, n in zip(axes, sizes, strict=True))
+        if counts == real:
+            return y
+        missing = [c - r for c, r in zip(counts, real, strict=True)]
+        y = str(e.op("Pad", y, e.ints([0] * 6 + missing, "pads")))
+        inside = np.zeros(counts, np.bool_)
+        inside[: real[0], : real[1]] = True
+        return str(e.op("Where", e.constant(inside, "inside", np.bool_), y, e.constant(np.broadcast_to(np.float32(value), counts), "outside")))
+
+
+def _real(axis: Axis, size: int) -> int:
+    return int((axis.cells(size)[0] > 0).sum())
+
+
+def _check(p: Any, kernel: tuple[int, int], stride: tuple[int, int], pad: tuple[int, int]) -> None:
+    if p.global_pooling:
+        require(not (p.HasField("kernel_size") or p.HasField("kernel_h") or p.HasField("kernel_w")), "global_pooling and a kernel size are given together")
+        require(pad == (0, 0) and stride == (1, 1), "global_pooling allows no pad and no stride")
+        return
+    require(not (p.HasField("kernel_size") and (p.HasField("kernel_h") or p.HasField("kernel_w"))), "kernel_size and kernel_h/kernel_w are given together; Caffe takes either")
+    require(all(kernel), "the kernel must be given in both directions and not be 0")
+    require(all(stride), "the stride must not be 0 (with only one of stride_h and stride_w the other is 0)")
+    require(all(a < k for a, k in zip(pad, kernel, strict=True)), "pad must be smaller than the kernel")
+
+
+def rounds_up(p: Any) -> bool:
+    """Whether the number of windows is rounded up: Caffe's default; forks spell the other in several ways."""
+    if p.HasField("round_mode"):
+        return bool(p.round_mode == 0)
+    return bool(p.ceil_mode) if p.HasField("ceil_mode") else True
+
+
+LAYERS: dict[str, type[Layer]] = {"Pooling": Pooling}

@@ -1,0 +1,215 @@
+"""From the net as it is written to the typed graph: wiring, parameters, blobs and the shape of every value."""
+
+from __future__ import annotations
+
+import difflib
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
+
+from caffe_bn_convert.errors import ConversionError, InvalidNetError, Problem, RefusedError, UnsupportedError, Where, at
+from caffe_bn_convert.layers.base import Layer, Source
+from caffe_bn_convert.layers.data import DataSource
+from caffe_bn_convert.lint.finding import Finding
+from caffe_bn_convert.lint.rules import RULES
+from caffe_bn_convert.net.ir import Graph, Node
+from caffe_bn_convert.net.weights import fit
+from caffe_bn_convert.net.wiring import wire
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+    from caffe_bn_convert.caffe.definition import LayerDefinition, NetDefinition
+    from caffe_bn_convert.net.dim import Dim, Shape
+    from caffe_bn_convert.net.weights import Located
+
+
+@dataclass(frozen=True, slots=True)
+class InputShapes:
+    """What the user says about the inputs' shapes.
+
+    Attributes:
+        given: shapes by blob name; they win over the prototxt's.
+        batch: the first dimension of every other input; None leaves the prototxt's.
+    """
+
+    given: Mapping[str, Shape] = field(default_factory=dict)
+    batch: Dim | None = None
+
+    def resolve(self, name: str, shape: Shape | None) -> Shape:
+        """The shape of input ``name``, whose own shape is ``shape`` (None if the prototxt does not tell).
+
+        Raises:
+            InvalidNetError: nobody says.
+        """
+        if name in self.given:
+            return self.given[name]
+        if shape is None:
+            raise InvalidNetError(
+                f'the prototxt does not tell the shape of input "{name}"',
+                hint=f"add --shape {name}=1x3x224x224, with the size that the net was made for",
+            )
+        return (self.batch, *shape[1:]) if self.batch is not None and shape else shape
+
+
+def build(
+    net: NetDefinition,
+    located: Located,
+    layers: Mapping[str, type[Layer]],
+    *,
+    phase: str,
+    inputs: InputShapes | None = None,
+    weights_needed: bool = True,
+) -> tuple[Graph, list[Finding]]:
+    """Build the graph of a net that is in today's form and holds only the layers of its state.
+
+    Args:
+        net: the net.
+        located: its weights.
+        layers: the layer types by Caffe's name.
+        phase: "TRAIN" or "TEST".
+        inputs: shapes that the user gives.
+        weights_needed: False infers shapes only; nodes then have no blobs.
+
+    Returns:
+        the graph, and everything suspicious but legal.
+
+    Raises:
+        UnsupportedError: types, parameters or fields without a rendering; all of them.
+        InvalidNetError: Caffe would refuse the net or its weights.
+    """
+    with at(Where(file=net.file)):
+        typed, findings = read_layers(net, located, layers, phase)
+        wires = wire(net.layers, [isinstance(layer, DataSource) for layer in typed])
+        builder = _Builder(net, inputs or InputShapes(), findings)
+        for i, layer in enumerate(typed):
+            with at(net.layers[i].where()):
+                builder.add(net.layers[i], layer, wires.bottoms[i], wires.tops[i], located.blobs[i], weights_needed)
+        builder.check_given_shapes()
+        return builder.graph(wires.unread), builder.findings
+
+
+def read_layers(
+    net: NetDefinition, located: Located, layers: Mapping[str, type[Layer]], phase: str
+) -> tuple[list[Layer], list[Finding]]:
+    """Read every layer's parameters, and report everything that cannot be read at once."""
+    typed: list[Layer] = []
+    findings: list[Finding] = []
+    errors: list[ConversionError] = []
+    for definition, blobs in zip(net.layers, located.blobs, strict=True):
+        try:
+            with at(definition.where()):
+                typed.append(_read(definition, tuple(b.shape for b in blobs if b is not None) if blobs else None, layers, phase))
+                findings += _unknown_fields(definition)
+        except ConversionError as error:
+            errors.append(error)
+    if errors:
+        problems = [problem for error in errors for problem in error.problems]
+        kind = UnsupportedError if any(isinstance(error, UnsupportedError) for error in errors) else type(errors[0])
+        raise kind(problems=problems)
+    return typed, findings
+
+
+def _read(
+    definition: LayerDefinition, shapes: tuple[tuple[int, ...], ...] | None, layers: Mapping[str, type[Layer]], phase: str
+) -> Layer:
+    cls = layers.get(definition.type)
+    if cls is None:
+        near = difflib.get_close_matches(definition.type, layers, n=1)
+        meant = f'did you mean "{near[0]}"? ' if near else ""
+        raise UnsupportedError(
+            f'layer type "{definition.type}" is not supported',
+            hint=f"{meant}`caffe-bn-convert layers` lists what is; a plug-in can add it",
+        )
+    parameter = definition.parameter
+    own_phase = ("TRAIN", "TEST")[parameter.phase] if parameter.HasField("phase") else phase
+    source = Source(definition, own_phase, shapes)
+    _count("bottom", source.bottoms, cls.BOTTOMS)
+    _count("top", source.tops, cls.TOPS)
+    return cls.read(source)
+
+
+def _count(what: str, count: int, bounds: tuple[int, int | None]) -> None:
+    least, most = bounds
+    if count < least or (most is not None and count > most):
+        wanted = str(least) if least == most else f"at least {least}" if most is None else f"{least} to {most}"
+        raise InvalidNetError(f"it has {count} {what}s, but takes {wanted}")
+
+
+def _unknown_fields(definition: LayerDefinition) -> list[Finding]:
+    where = definition.where()
+    return [
+        Finding("NET003", f'the field "{unknown.path}" is not known to Caffe or any of its forks',
+                replace(where, line=unknown.field.line, column=unknown.field.column))
+        for unknown in definition.unknown
+    ]  # fmt: skip
+
+
+class _Builder:
+    def __init__(self, net: NetDefinition, inputs: InputShapes, findings: list[Finding]) -> None:
+        self.net = net
+        self.inputs = inputs
+        self.findings = findings
+        self.shapes: dict[str, Shape] = {}
+        self.nodes: list[Node] = []
+        self.fed: list[str] = []
+
+    def add(
+        self,
+        definition: LayerDefinition,
+        layer: Layer,
+        bottoms: tuple[str, ...],
+        tops: tuple[str, ...],
+        found: Sequence[object],
+        weights_needed: bool,  # noqa: FBT001  (handed on)
+    ) -> None:
+        """Check one layer, infer its shapes and make its node."""
+        if isinstance(layer, DataSource):
+            for name, shape in zip(tops, layer.top_shapes(len(tops)), strict=True):
+                self.shapes[name] = self.inputs.resolve(name, shape)
+                self.fed.append(name)
+            return
+        given = tuple(self.shapes[name] for name in bottoms)
+        expected = layer.parameters(given)
+        where = replace(definition.where(), file=self.net.file)
+        blobs, findings = fit(found, expected) if weights_needed else ((), [])  # type: ignore[arg-type]
+        if weights_needed:
+            findings += layer.findings(given, blobs)
+        self.findings += [replace(finding, where=finding.where.filled(where)) for finding in findings]
+        self.shapes.update(zip(tops, layer.shapes(given), strict=True))
+        self.nodes.append(Node(definition.name, definition.type, layer, bottoms, tops, blobs, where))
+
+    def check_given_shapes(self) -> None:
+        """A --shape for something that is no input is a mistake."""
+        for name in self.inputs.given:
+            if name not in self.fed:
+                raise InvalidNetError(f'--shape names "{name}", which is no input; the inputs are {", ".join(self.fed)}')
+
+    def graph(self, unread: Iterable[str]) -> Graph:
+        """The graph so far; its outputs are what nobody reads, inputs excepted."""
+        outputs = tuple(name for name in unread if name not in set(self.fed))
+        return Graph(self.net.name, tuple(self.fed), outputs, tuple(self.nodes), self.shapes)
+
+
+def judge(findings: Iterable[Finding], allow: Iterable[str]) -> list[Finding]:
+    """Stop at findings of rules that stop, except those that are allowed; returns the others.
+
+    Args:
+        allow: codes or names of rules, or ``"all"``.
+
+    Raises:
+        RefusedError: every finding that is not allowed.
+    """
+    allowed = set(allow)
+    words: list[Finding] = []
+    problems: list[Problem] = []
+    for finding in findings:
+        rule = RULES[finding.code]
+        if rule.stops and not allowed & {"all", rule.code, rule.name}:
+            problems.append(Problem(finding.what, rule.hint, finding.where, code=f"{rule.code} {rule.name}:"))
+        else:
+            words.append(finding)
+    if problems:
+        raise RefusedError(problems=problems)
+    return words
+
+
