@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from caffe_bn_convert.errors import Where
 
 if TYPE_CHECKING:
-    from caffe_bn_convert.caffe.prototxt import Block
+    from caffe_bn_convert.caffe.prototxt import Block, Unknown
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,10 +19,12 @@ class LayerDefinition:
         parameter: a ``LayerParameter`` message (before the upgrades: also ``V1LayerParameter``); never modified.
         text: the block of the prototxt that it was read from, with the fields that our schema does not know;
             None for layers that an upgrade made (an Input layer for a top-level ``input:``).
+        unknown: the fields that our schema does not know, with their paths inside the layer.
     """
 
     parameter: Any
     text: Block | None = None
+    unknown: tuple[Unknown, ...] = ()
 
     @property
     def name(self) -> str:
@@ -31,8 +33,14 @@ class LayerDefinition:
 
     @property
     def type(self) -> str:
-        """The layer's type, such as ``"Convolution"``."""
-        return str(self.parameter.type)
+        """The layer's type, such as ``"Convolution"``; before the upgrades also the word of V1, ``CONVOLUTION``."""
+        if isinstance(self.parameter.type, str):
+            return self.parameter.type
+        word = self.text.get("type") if self.text is not None else None
+        if isinstance(word, str):
+            return word
+        values = self.parameter.DESCRIPTOR.fields_by_name["type"].enum_type.values_by_number
+        return str(values[self.parameter.type].name)
 
     def where(self) -> Where:
         """The layer's place, for messages; the file is added further out."""
@@ -49,12 +57,14 @@ class NetDefinition:
         layers: in the order of the file.
         file: the name of the prototxt, for messages.
         text: the whole tree.
+        unknown: the fields outside layers that our schema does not know.
     """
 
     parameter: Any
     layers: tuple[LayerDefinition, ...] = field(default=())
     file: str = "<prototxt>"
     text: Block | None = None
+    unknown: tuple[Unknown, ...] = ()
 
     @property
     def name(self) -> str:
