@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from functools import cache
-from importlib.resources import files
+from pkgutil import get_data
 from typing import TYPE_CHECKING, Any
 
 from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
@@ -65,9 +65,11 @@ def message(name: str) -> type[Message]:
 
 @cache
 def _pool() -> descriptor_pool.DescriptorPool:
-    text = files(__package__).joinpath("caffe.proto").read_text(encoding="utf-8")
+    source = get_data(__name__, "caffe.proto")
+    if source is None:
+        raise FileNotFoundError("caffe.proto")
     pool = descriptor_pool.DescriptorPool()
-    pool.AddSerializedFile(parse(text, "caffe_bn_convert/caffe.proto").SerializeToString())
+    pool.AddSerializedFile(parse(source.decode(), "caffe_bn_convert/caffe.proto").SerializeToString())
     return pool
 
 
@@ -113,6 +115,8 @@ def _add_field(scope: Any, found: re.Match[str]) -> None:
         field.type = scalar
     else:  # the pool finds out whether it is a message or an enum
         field.type_name = found["type"]
+    if not found["field"].islower():  # UpsampleParameter has pad_out_w and pad_out_W, one name in JSON
+        field.json_name = found["field"]
     for option, quoted, bare in _OPTION.findall(found["options"] or ""):
         if option == "packed":
             field.options.packed = bare == "true"
