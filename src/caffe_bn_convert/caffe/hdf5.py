@@ -138,5 +138,3 @@ class _Reader:
         if self._budget < 0:
             raise ResourceLimitError(f"the file would unpack to more than {_RATIO} times its {self._size} bytes")
         return Blob.of(np.asarray(dataset[()]))
-
-

@@ -1,15 +1,111 @@
-"""wip"""
+"""Naming files that are something else than what was asked for, before anything tries to parse them.
+
+People give an LFS pointer, a GitHub page saved from the browser, the .solverstate beside the weights, or the two files
+in the wrong order. A parser's word on those would be true and of no use.
+"""
 
 from __future__ import annotations
 
-from pathlib import Path
+import difflib
+import re
+from itertools import islice
+from typing import TYPE_CHECKING
+
+from caffe_bn_convert.caffe.filekind import CAFFEMODEL, HDF5, PROTOTXT, TEXT, kind_of
+from caffe_bn_convert.errors import UnreadableError, Where, WrongFileError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+_HEAD = 1 << 16
+_MANY_FILES = 10_000
+_SWAP = "Swap the arguments: first the .prototxt, then the .caffemodel."
+_RISTRETTO = re.compile(rb"type\s*:\s*[\"']\w*Ristretto[\"']")
+_SOLVER = re.compile(rb"^\s*(base_lr|lr_policy|solver_mode|snapshot_prefix)\s*:", re.MULTILINE)
+_LAYER = re.compile(rb"\b(layers?\s*:?\s*\{|input\s*:)")
 
 
 def read_head(path: Path) -> bytes:
-    """wip"""
-    with path.open("rb") as f:
-        return f.read(65536)
+    """The first 64 KiB of the regular file at ``path``.
+
+    Raises:
+        WrongFileError: it is missing, empty, or no regular file.
+        UnreadableError: it may not be read.
+    """
+    where = Where(file=str(path))
+    if not path.exists():
+        raise WrongFileError("there is no such file", hint=_did_you_mean(path), where=where)
+    if path.is_dir():
+        raise WrongFileError("is a directory", hint=_in_directory(path), where=where)
+    if not path.is_file():
+        raise WrongFileError("is a pipe or a device", hint="Save it to a file first.", where=where)
+    try:
+        with path.open("rb") as file:
+            head = file.read(_HEAD)
+    except OSError as error:
+        raise UnreadableError(f"cannot be read: {error.strerror}", where=where) from error
+    if not head:
+        raise WrongFileError("is empty", hint="Its download or copy has failed: get it again.", where=where)
+    return head
 
 
-def check_weights(path: Path, head: bytes) -> None:
-    """wip"""
+def check_weights(path: Path, head: bytes | None = None) -> None:
+    """Make sure that ``path``, which begins with ``head``, may be a file of weights.
+
+    Raises:
+        WrongFileError: it is known to be something else.
+    """
+    kind = kind_of(read_head(path) if head is None else head)
+    if kind is None or kind in (CAFFEMODEL, HDF5):
+        return
+    hint = _SWAP if kind is PROTOTXT else kind.hint
+    raise WrongFileError(f"is {kind.name}, no .caffemodel", hint=hint, where=Where(file=str(path)))
+
+
+def check_prototxt(path: Path, head: bytes | None = None) -> None:
+    """Make sure that ``path``, which begins with ``head``, may be the text of a net.
+
+    Raises:
+        WrongFileError: it is known to be something else.
+    """
+    where = Where(file=str(path))
+    head = read_head(path) if head is None else head
+    kind = kind_of(head)
+    if kind in (CAFFEMODEL, HDF5):
+        raise WrongFileError(f"is {kind.name}, no .prototxt", hint=_SWAP, where=where)
+    if kind is not None and kind not in (PROTOTXT, TEXT):
+        raise WrongFileError(f"is {kind.name}, no .prototxt", hint=kind.hint, where=where)
+    if b"\0" in head:
+        raise WrongFileError("is a binary file, no .prototxt", hint="Give the net's text file first.", where=where)
+    if _RISTRETTO.search(head):
+        raise WrongFileError(
+            "is a net quantised by Ristretto, whose layers round to its own number formats",
+            hint="Convert the net with the float weights that it was quantised from.",
+            where=where,
+        )
+    if _SOLVER.search(head) and not _LAYER.search(head):
+        hint = "Give the file that its 'net:' names, or better the deploy.prototxt beside it."
+        raise WrongFileError("is a solver's definition, no net", hint=hint, where=where)
+
+
+def _did_you_mean(path: Path) -> str | None:
+    names = _names(path.parent)
+    if not names:
+        return None
+    close = difflib.get_close_matches(path.name, names, n=3, cutoff=0.6)
+    close += [name for name in names if path.suffix and name.endswith(path.suffix) and name not in close]
+    if not close:
+        return None
+    return "Did you mean " + " or ".join(str(path.parent / name) for name in close[:3]) + "?"
+
+
+def _in_directory(path: Path) -> str:
+    fitting = [name for name in _names(path) if name.endswith((".prototxt", ".caffemodel", ".caffemodel.h5"))]
+    return f"It holds {', '.join(fitting[:5])}." if fitting else "Give a file."
+
+
+def _names(directory: Path) -> list[str]:
+    try:
+        return sorted(entry.name for entry in islice(directory.iterdir(), _MANY_FILES))
+    except OSError:
+        return []
