@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from google.protobuf.descriptor import FieldDescriptor
 
 from caffe_bn_convert.caffe.prototxt.convert import MismatchError, Value, converter, did_you_mean
+from caffe_bn_convert.caffe.prototxt.source import printable
 from caffe_bn_convert.caffe.prototxt.tree import Block, Field, Scalar
 from caffe_bn_convert.errors import Problem
 
@@ -20,6 +21,9 @@ if TYPE_CHECKING:
 # Forks added values of their own to these enums: the types of V1, under numbers that collide, and the libraries that
 # compute a layer, which do not change what it computes.
 _OPEN_ENUMS = ("V1LayerParameter.LayerType", ".Engine")
+
+_SHOWN = 60
+"""Longest part of a value that a message shows, in characters."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,13 +132,18 @@ def _bind_scalar(field: Field, message: Any, slot: _Slot, path: str, unknown: li
         if slot.open and value.kind == "word":
             unknown.append(Unknown(path + name, field, message.DESCRIPTOR.name, (name,)))
             return
-        shown = f'"{value.text}"' if value.kind == "string" else value.text
-        what = f'"{name}" takes {mismatch.takes}, not {shown}'
+        what = f'"{name}" takes {mismatch.takes}, not {_shown(value)}'
         raise field.source.error(value.offset, what, mismatch.hint) from None
     if slot.repeated:
         getattr(message, name).append(converted)
     else:
         setattr(message, name, converted)
+
+
+def _shown(value: Scalar) -> str:
+    """A value as a message shows it."""
+    text = printable(value.text if len(value.text) <= _SHOWN else value.text[:_SHOWN] + "…")
+    return f'"{text}"' if value.kind == "string" else text
 
 
 @cache

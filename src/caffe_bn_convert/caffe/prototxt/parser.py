@@ -36,6 +36,7 @@ _TOKEN = re.compile(
     re.VERBOSE,
 )
 _WORD, _INTEGER, _STRING, _NUMBER, _MARK, _END, _STRAY = range(1, 8)
+_NEXT_LAYER = re.compile(r"\n[ \t]*layers?(?=[ \t]*:?[ \t]*\{)")
 _CLOSING = {"{": "}", "<": ">"}
 
 
@@ -133,11 +134,19 @@ class _Parser:
         except _UnclosedError as unclosed:
             line = self.source.position(opener)[0]
             if unclosed.found is None:
-                raise self.source.error(opener, f'this "{self.source.text[opener]}" is never closed') from None
+                what = f'this "{self.source.text[opener]}" is never closed'
+                raise self.source.error(opener, what, self.next_layer(opener)) from None
             what = f'expected "{closing}" for the "{self.source.text[opener]}" of line {line}, found "{unclosed.found}"'
             raise self.source.error(self.offset, what) from None
         self.advance()
         return inside
+
+    def next_layer(self, opener: int) -> str | None:
+        """A hint where a block that is never closed probably should have ended."""
+        following = _NEXT_LAYER.search(self.source.text, opener)
+        if following is None:
+            return None
+        return f"line {self.source.position(following.end())[0]} already begins the next layer"
 
     def values(self, name: str, found: list[Field], *, colon: bool) -> bool:
         """A list; each value becomes a field of its own. False if there are none."""
@@ -244,7 +253,7 @@ def _number_hint(text: str) -> str | None:
     digits = text.removeprefix("-")
     if re.fullmatch("0[0-9.]+", digits):
         return "a number that begins with 0 is octal"
-    if re.match(r"[0-9.]+[A-Za-z_]{2}", digits):
+    if re.match(r"[0-9.]+[A-Za-z_]", digits) and not digits.startswith(("0x", "0X")):
         return "a number and the next name need a blank between them"
     return None
 

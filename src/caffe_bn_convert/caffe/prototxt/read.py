@@ -11,6 +11,7 @@ from caffe_bn_convert.caffe.definition import LayerDefinition, NetDefinition
 from caffe_bn_convert.caffe.prototxt.bind import bind
 from caffe_bn_convert.caffe.prototxt.parser import parse
 from caffe_bn_convert.caffe.prototxt.tree import Block, Field
+from caffe_bn_convert.caffe.wrongfile import check_prototxt
 from caffe_bn_convert.errors import ParseError, ResourceLimitError, UnreadableError, Where
 
 if TYPE_CHECKING:
@@ -35,8 +36,8 @@ def read_net(path: str | os.PathLike[str]) -> NetDefinition:
         ResourceLimitError: more than ``MAX_BYTES``, or too deep.
     """
     file = str(path)
+    check_prototxt(Path(path))
     data = _read(Path(path), file)
-    _check_kind(file, data)
     if data.startswith(_UTF16):
         raise ParseError("this text is in UTF-16", hint="save it as UTF-8", where=Where(file, 1))
     return parse_net(data.decode("utf-8", "surrogateescape"), file)
@@ -75,12 +76,3 @@ def _read(path: Path, file: str) -> bytes:
         hint = "a prototxt holds a net without its weights; those belong in a caffemodel"
         raise ResourceLimitError(f"larger than {MAX_BYTES >> 20} MiB", hint=hint, where=Where(file))
     return data
-
-
-def _check_kind(file: str, data: bytes) -> None:
-    """Say so if this is a file of another kind."""
-    try:
-        from caffe_bn_convert.caffe import wrongfile  # type: ignore[attr-defined,unused-ignore]
-    except ImportError:
-        return
-    wrongfile.check_prototxt(file, data)

@@ -50,7 +50,7 @@ class Source:
         end = self._starts[line] - 1 if line < len(self._starts) else len(self.text)
         shown, at = _window(self.text[start:end].rstrip("\r"), column - 1)
         pad = "".join(_blank(character) for character in shown[:at])
-        return f"{_INDENT}{_printable(shown)}\n{_INDENT}{pad}^"
+        return f"{_INDENT}{printable(shown)}\n{_INDENT}{pad}^"
 
     def error(self, offset: int, what: str, hint: str | None = None) -> ParseError:
         """A ``ParseError`` about the character at ``offset``, to be raised by the caller."""
@@ -66,7 +66,7 @@ def _window(line: str, at: int) -> tuple[str, int]:
     return f"{before}{line[start : start + _WIDTH]}{after}", at - start + len(before)
 
 
-def _printable(text: str) -> str:
+def printable(text: str) -> str:
     """The text with whatever a terminal could choke on replaced; tabs stay."""
     return "".join(character if character == "\t" or character.isprintable() else "\ufffd" for character in text)
 
