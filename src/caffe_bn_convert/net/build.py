@@ -172,10 +172,10 @@ class _Builder:
         expected = layer.parameters(given)
         where = replace(definition.where(), file=self.net.file)
         blobs, findings = fit(found, expected) if weights_needed else ((), [])  # type: ignore[arg-type]
+        self.shapes.update(zip(tops, layer.shapes(given), strict=True))
         if weights_needed:
             findings += layer.findings(given, blobs)
         self.findings += [replace(finding, where=finding.where.filled(where)) for finding in findings]
-        self.shapes.update(zip(tops, layer.shapes(given), strict=True))
         self.nodes.append(Node(definition.name, definition.type, layer, bottoms, tops, blobs, where))
 
     def check_given_shapes(self) -> None:

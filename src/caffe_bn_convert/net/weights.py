@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from caffe_bn_convert.caffe.blob import Blob, Encoding
+from caffe_bn_convert.caffe.blob import Blob
 from caffe_bn_convert.errors import InvalidNetError
 from caffe_bn_convert.lint.finding import Finding
 from caffe_bn_convert.net.dim import fixed, show
@@ -43,7 +43,7 @@ def locate(net: NetDefinition, sources: Sequence[Caffemodel]) -> Located:
     index: dict[str, int] = {}
     for i, layer in enumerate(net.layers):
         index.setdefault(layer.name, i)
-    own: list[tuple[Blob, ...]] = [()] * len(net.layers)
+    own: list[tuple[Blob | None, ...]] = [()] * len(net.layers)
     shared: dict[str, Blob] = {}
     unused: list[str] = []
     for source in (layer for file in sources for layer in file.layers):
@@ -58,13 +58,13 @@ def locate(net: NetDefinition, sources: Sequence[Caffemodel]) -> Located:
 
 
 def _take(
-    layer: LayerDefinition, source: SourceLayer, own: list[tuple[Blob, ...]], target: int, shared: dict[str, Blob]
+    layer: LayerDefinition, source: SourceLayer, own: list[tuple[Blob | None, ...]], target: int, shared: dict[str, Blob]
 ) -> None:
     if not source.blobs:
         return
     own[target] = source.blobs
     for blob, name in zip(source.blobs, _shared_names(layer), strict=False):
-        if name:
+        if name and blob is not None:
             shared[name] = blob
 
 
@@ -72,7 +72,7 @@ def _shared_names(layer: LayerDefinition) -> list[str]:
     return [spec.name for spec in layer.parameter.param]
 
 
-def _with_shared(layer: LayerDefinition, own: tuple[Blob, ...], shared: dict[str, Blob]) -> tuple[Blob | None, ...]:
+def _with_shared(layer: LayerDefinition, own: tuple[Blob | None, ...], shared: dict[str, Blob]) -> tuple[Blob | None, ...]:
     names = _shared_names(layer)
     if not any(names):
         return own
@@ -135,7 +135,7 @@ def _filled(parameter: Parameter) -> Blob:
             f"there are no weights for the {parameter.role}, and Caffe would fill it at random ({filler.type})",
             hint="give the weights file that this net was trained into; check the layer's name in it",
         )
-    return Blob(shape=shape, legacy=False, encoding=Encoding.FLOAT32, spans=(), array=values)
+    return Blob.of(values)
 
 
 def _missing(parameter: Parameter) -> Finding:

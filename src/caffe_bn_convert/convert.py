@@ -1,0 +1,227 @@
+"""The library's front door: :func:`convert`, and what it gives."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from caffe_bn_convert.caffe import caffemodel
+from caffe_bn_convert.caffe.prototxt import read_net
+from caffe_bn_convert.caffe.state import filter_state, phase_of
+from caffe_bn_convert.caffe.upgrade import upgrade
+from caffe_bn_convert.errors import InvalidNetError, UsageError
+from caffe_bn_convert.layers import LAYERS
+from caffe_bn_convert.net.build import InputShapes, build, judge
+from caffe_bn_convert.net.dim import Symbol
+from caffe_bn_convert.net.losses import leave_out_losses, name_losses
+from caffe_bn_convert.net.outputs import expose_blobs
+from caffe_bn_convert.net.passes import PASSES, fold_batchnorm
+from caffe_bn_convert.net.weights import Located, locate
+
+if TYPE_CHECKING:
+    import os
+    from collections.abc import Callable, Iterable, Mapping, Sequence
+
+    import onnx
+
+    from caffe_bn_convert.caffe.caffemodel import Caffemodel
+    from caffe_bn_convert.caffe.definition import NetDefinition
+    from caffe_bn_convert.export.model import Model
+    from caffe_bn_convert.layers.base import Layer
+    from caffe_bn_convert.lint.finding import Finding
+    from caffe_bn_convert.net.dim import Dim, Shape
+    from caffe_bn_convert.net.ir import Graph
+    from caffe_bn_convert.net.losses import Note
+
+    PathLike = str | os.PathLike[str]
+
+DEFAULT_OPSET = 17
+
+
+@dataclass(frozen=True)
+class Conversion:
+    """A net on its way from Caffe to ONNX; no weight has been decoded yet that only needs copying.
+
+    Attributes:
+        net: the net in today's form, with the layers of its state.
+        sources: the weights files.
+        located: which of their blobs belong to which layer of ``net``.
+        phase: "TEST" or "TRAIN".
+        graph: the typed graph after the passes.
+        opset: version of the ONNX operators.
+        findings: what is suspicious but was allowed, or need not stop.
+        notes: what was left out or deserves a word.
+    """
+
+    net: NetDefinition
+    sources: tuple[Caffemodel, ...]
+    located: Located
+    phase: str
+    graph: Graph
+    opset: int
+    findings: tuple[Finding, ...] = ()
+    notes: tuple[Note, ...] = ()
+
+    @cached_property
+    def model(self) -> Model:
+        """The ONNX model, its weights still in the weights file; checked by ``onnx.checker``."""
+        from caffe_bn_convert.export.model import check, emit
+
+        model = emit(self.graph, self.opset)
+        check(model)
+        return model
+
+    def save(
+        self,
+        path: PathLike,
+        weights: str = "embed",
+        *,
+        provenance: str = "sha256",
+        progress: Callable[[int], None] = lambda _: None,
+    ) -> Path | None:
+        """Write the ONNX file; it appears whole or not at all.
+
+        Args:
+            path: where to.
+            weights: "embed" one file (from 2 GiB on "external"); "external" the numbers in ``<path>.<digest>.data``;
+                "in-place" the numbers stay in the caffemodel, which must lie in the folder of ``path`` or below.
+            provenance: "sha256" records the digests of the sources in the metadata, "none" does not.
+            progress: called with numbers of bytes as they are written.
+
+        Returns:
+            the data file beside the model, if there is one.
+
+        Raises:
+            CannotWriteError: the folder or the disk refuses.
+            UsageError: "in-place" is not possible here.
+        """
+        from caffe_bn_convert.export.save import written
+
+        with written(self, Path(path), weights, provenance, progress) as pending:
+            pending.commit()
+        return pending.data
+
+    def to_onnx(self) -> onnx.ModelProto:
+        """The model in memory, weights and all.
+
+        Raises:
+            ValueError: it is 2 GiB or more, which a protobuf message cannot hold; use :meth:`save` with
+                ``weights="external"`` then.
+        """
+        from caffe_bn_convert.export.save import in_memory
+
+        return in_memory(self)
+
+
+def convert(
+    prototxt: PathLike,
+    weights: PathLike | Sequence[PathLike] | None = None,
+    *,
+    phase: str | None = None,
+    level: int = 0,
+    stages: Sequence[str] = (),
+    opset: int = DEFAULT_OPSET,
+    allow: str | Iterable[str] = (),
+    keep_losses: bool = False,
+    batch: int | str | None = None,
+    shapes: Mapping[str, Sequence[int | str]] | None = None,
+    until: Sequence[str] = (),
+    expose: Sequence[str] = (),
+    fold: bool = True,
+    layers: Mapping[str, type[Layer]] = LAYERS,
+) -> Conversion:
+    """Convert a Caffe net.
+
+    Args:
+        prototxt: the deploy prototxt (a training one will do, if its shapes can be told).
+        weights: the caffemodel (or ``.caffemodel.h5``); several are loaded one after the other, as Caffe does with
+            ``a.caffemodel,b.caffemodel``; None for a net without parameters.
+        phase: "TEST" or "TRAIN"; default is the prototxt's state, else "TEST".
+        level, stages: the rest of the state that ``include`` and ``exclude`` rules look at.
+        opset: version of the ONNX operators.
+        allow: codes or names of rules that need not stop the conversion, or "all".
+        keep_losses: compute losses and Accuracy instead of leaving them out.
+        batch: first dimension of every input: a number, or "dynamic".
+        shapes: input shapes by blob name; a string is the name of a dynamic axis.
+        until: blobs at which the net ends; they are the outputs.
+        expose: blobs inside the net that become outputs too.
+        fold: False keeps BatchNorm and Scale apart.
+        layers: the layer types; add your own with ``LAYERS | {...}``.
+
+    Raises:
+        UnreadableError: a file cannot be read for what it should be.
+        UnsupportedError: layers or parameters without a rendering in ONNX; all of them.
+        InvalidNetError: Caffe would refuse the net or its weights.
+        RefusedError: suspicious findings that ``allow`` does not name.
+        UsageError: options that make no sense together.
+    """
+    sources = tuple(caffemodel.read(path) for path in weight_files(weights))
+    net = upgrade(read_net(prototxt))
+    phase = phase_of(net, phase)
+    net = filter_state(net, phase, level, tuple(stages))
+    net, notes = (name_losses(net), []) if keep_losses else leave_out_losses(net)
+    located = locate(net, sources)
+    graph, findings = build(net, located, layers, phase=phase, inputs=input_shapes(batch, shapes))
+    findings = judge(findings, [allow] if isinstance(allow, str) else allow)
+    graph = expose_blobs(graph, until, expose)
+    if not graph.outputs:
+        raise InvalidNetError("the net has no outputs: every blob is an input or read by a layer", hint="is it cut off?")
+    for run in PASSES:
+        if fold or run is not fold_batchnorm:
+            graph = run(graph)
+    return Conversion(net, sources, located, phase, graph, opset, tuple(findings), tuple(notes))
+
+
+def shapes(
+    prototxt: PathLike,
+    *,
+    phase: str | None = None,
+    level: int = 0,
+    stages: Sequence[str] = (),
+    keep_losses: bool = True,
+    batch: int | str | None = None,
+    shapes: Mapping[str, Sequence[int | str]] | None = None,
+    layers: Mapping[str, type[Layer]] = LAYERS,
+) -> Graph:
+    """The typed graph of a prototxt with the shape of every value, without weights. Arguments as for :func:`convert`."""
+    net = upgrade(read_net(prototxt))
+    phase = phase_of(net, phase)
+    net = filter_state(net, phase, level, tuple(stages))
+    net = name_losses(net) if keep_losses else leave_out_losses(net)[0]
+    located = Located(((),) * len(net.layers))
+    graph, _ = build(net, located, layers, phase=phase, inputs=input_shapes(batch, shapes), weights_needed=False)
+    return graph
+
+
+def weight_files(weights: PathLike | Sequence[PathLike] | None) -> list[Path]:
+    """The weight files of the argument; a string may list several, separated by commas."""
+    if weights is None:
+        return []
+    if isinstance(weights, str) and not Path(weights).exists():
+        return [Path(part) for part in weights.split(",")]
+    if isinstance(weights, (list, tuple)):
+        return [Path(part) for part in weights]
+    return [Path(weights)]  # type: ignore[arg-type]
+
+
+def input_shapes(batch: int | str | None, shapes: Mapping[str, Sequence[int | str]] | None) -> InputShapes:
+    """The user's shapes with strings as symbols."""
+    given: dict[str, Shape] = {}
+    for name, dims in (shapes or {}).items():
+        given[name] = tuple(_dim(dim) for dim in dims)
+    return InputShapes(given, Symbol.named("N") if batch == "dynamic" else None if batch is None else _dim(batch))
+
+
+def _dim(value: Any) -> Dim:
+    if isinstance(value, str) and not value.isdigit():
+        if not value.isidentifier():
+            raise UsageError(f'"{value}" is neither a size nor a name for a dynamic axis')
+        return Symbol.named(value)
+    if int(value) < 1:
+        raise UsageError(f"{value} is no size for an axis")
+    return int(value)
+
+
+__all__ = ["Conversion", "convert", "shapes"]

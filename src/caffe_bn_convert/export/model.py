@@ -1,0 +1,152 @@
+"""From the typed graph to an ONNX model whose weights have not been read yet."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import onnx
+
+from caffe_bn_convert._version import __version__
+from caffe_bn_convert.errors import UsageError, at
+from caffe_bn_convert.export.emitter import Emitter, Initializer, Names, Tensor
+from caffe_bn_convert.net.dim import Shape, Symbol
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from caffe_bn_convert.net.ir import Graph
+
+MIN_OPSET = 13
+DEFAULT_OPSET = 17
+MAX_OPSET = 28
+PRODUCER = "caffe-bn-convert"
+
+
+@dataclass(frozen=True, slots=True)
+class Model:
+    """An ONNX model, its initializers apart.
+
+    Attributes:
+        graph: nodes, inputs, outputs and the shape of every value; without initializers.
+        initializers: the constants; their numbers may still lie in the weights file.
+        opset: version of the default domain.
+    """
+
+    graph: onnx.GraphProto
+    initializers: tuple[Initializer, ...]
+    opset: int
+
+    def shell(self, metadata: Mapping[str, str] | None = None) -> onnx.ModelProto:
+        """The model around the graph: versions, producer, metadata; the graph is empty."""
+        model = onnx.ModelProto(producer_name=PRODUCER, producer_version=__version__)
+        model.opset_import.add(domain="", version=self.opset)
+        model.ir_version = onnx.helper.find_min_ir_version_for(model.opset_import)
+        for key in sorted(metadata or {}):
+            model.metadata_props.add(key=key, value=(metadata or {})[key])
+        return model
+
+
+def emit(graph: Graph, opset: int = DEFAULT_OPSET) -> Model:
+    """Emit every node of the graph.
+
+    Raises:
+        UsageError: an opset outside ``MIN_OPSET`` to ``MAX_OPSET``, or beyond the installed onnx.
+        UnsupportedError: a layer has no rendering for these shapes or at this opset.
+    """
+    newest = min(MAX_OPSET, onnx.defs.onnx_opset_version())
+    if not MIN_OPSET <= opset <= newest:
+        raise UsageError(f"opset {opset} is not supported; choose one from {MIN_OPSET} to {newest}")
+    e = Emitter(opset, Names(list(graph.shapes)))
+    for node in graph.nodes:
+        with at(node.where), e.layer(node.name) as group:
+            x = [Tensor(name, graph.shapes[name]) for name in node.bottoms]
+            results = node.layer.emit(e, x, node.blobs)
+            _name_tops(e, group, list(results), node.tops)
+    proto = onnx.GraphProto(name=graph.name or "caffe", node=e.nodes)
+    for name in graph.inputs:
+        proto.input.append(value_info(name, graph.shapes[name]))
+    for name in graph.outputs:
+        proto.output.append(value_info(name, graph.shapes[name]))
+    made = {name for node in e.nodes for name in node.output}
+    for name in sorted(made & set(graph.shapes) - set(graph.outputs)):
+        proto.value_info.append(value_info(name, graph.shapes[name]))
+    return Model(proto, _used(e), opset)
+
+
+def _name_tops(e: Emitter, group: list[onnx.NodeProto], results: Sequence[str], tops: Sequence[str]) -> None:
+    """Give the values that a layer returned the names of its tops, by renaming where they were just made."""
+    made = {name for node in group for name in node.output}
+    renamed: dict[str, str] = {}
+    for result, top in zip(results, tops, strict=True):
+        if result in made and result not in renamed:
+            renamed[result] = top
+    for node in group:
+        node.input[:] = [renamed.get(name, name) for name in node.input]
+        node.output[:] = [renamed.get(name, name) for name in node.output]
+    for result, top in zip(results, tops, strict=True):
+        if renamed.get(result) != top:
+            group.append(onnx.NodeProto(op_type="Identity", input=[renamed.get(result, result)], output=[top]))
+
+
+def _used(e: Emitter) -> tuple[Initializer, ...]:
+    read = set()
+    for node in e.nodes:
+        read |= set(node.input)
+        for attribute in node.attribute:
+            if attribute.type == onnx.AttributeProto.GRAPH:
+                read |= captured(attribute.g)
+    return tuple(initializer for initializer in e.initializers if initializer.name in read)
+
+
+def captured(graph: onnx.GraphProto) -> set[str]:
+    """Every name that a subgraph mentions, its own ones included."""
+    names = {name.name for name in graph.output}
+    for node in graph.node:
+        names |= set(node.input)
+        for attribute in node.attribute:
+            if attribute.type == onnx.AttributeProto.GRAPH:
+                names |= captured(attribute.g)
+    return names
+
+
+def value_info(name: str, shape: Shape, elem_type: int = onnx.TensorProto.FLOAT) -> onnx.ValueInfoProto:
+    """Name, type and shape of a value; a symbol becomes a ``dim_param``."""
+    info = onnx.ValueInfoProto(name=name)
+    tensor = info.type.tensor_type
+    tensor.elem_type = elem_type
+    tensor.shape.SetInParent()
+    for dim in shape:
+        entry = tensor.shape.dim.add()
+        if isinstance(dim, Symbol):
+            entry.dim_param = str(dim)
+        else:
+            entry.dim_value = int(dim)
+    return info
+
+
+def check(model: Model) -> None:
+    """Run ``onnx.checker`` with strict shape inference on the skeleton: weights are declared as inputs.
+
+    The rules are the same as for the whole file, but nothing is read and there is no size limit. Small constants
+    stay, since shape inference needs their values.
+
+    Raises:
+        onnx.checker.ValidationError, onnx.shape_inference.InferenceError: a bug of ours.
+    """
+    whole = model.shell()
+    whole.graph.CopyFrom(model.graph)
+    for initializer in model.initializers:
+        if isinstance(initializer.data, np.ndarray) and initializer.nbytes <= 4096:
+            whole.graph.initializer.append(onnx.numpy_helper.from_array(initializer.data, initializer.name))
+        else:
+            whole.graph.input.append(value_info(initializer.name, initializer.shape, initializer.elem_type))
+    onnx.checker.check_model(whole, full_check=True)
+
+
+def array_of(initializer: Initializer) -> np.ndarray[Any, Any]:
+    """The numbers of an initializer, read now."""
+    if isinstance(initializer.data, np.ndarray):
+        return initializer.data
+    return initializer.data.read().reshape(initializer.shape)

@@ -1,0 +1,56 @@
+"""From a conversion to a file: digests, the way of storing weights, and the promise that sources do not change."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import onnx
+
+from caffe_bn_convert.export.model import array_of
+from caffe_bn_convert.export.writer import Digests, Pending, fits_in_one_file
+from caffe_bn_convert.export.writer import written as write
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from caffe_bn_convert.convert import Conversion
+
+
+@contextmanager
+def written(
+    conversion: Conversion, target: Path, weights: str, provenance: str, progress: Callable[[int], None]
+) -> Iterator[Pending]:
+    """The model in a temporary file beside ``target``; see :func:`caffe_bn_convert.export.writer.written`."""
+    model = conversion.model
+    if weights == "embed" and not fits_in_one_file(model):
+        weights = "external"
+    digests = Digests(_sources(conversion)) if provenance == "sha256" else None
+
+    def metadata() -> dict[str, str]:
+        for source in conversion.sources:
+            source.check_unchanged()
+        return digests.result() if digests is not None else {}
+
+    with write(model, target, weights=weights, metadata=metadata, progress=progress) as pending:
+        yield pending
+
+
+def _sources(conversion: Conversion) -> dict[str, Path]:
+    files = {"caffe.prototxt.sha256": Path(conversion.net.file)}
+    for i, source in enumerate(conversion.sources):
+        files[f"caffe.caffemodel{i or ''}.sha256"] = source.path
+    return files
+
+
+def in_memory(conversion: Conversion) -> onnx.ModelProto:
+    """The whole model as a message."""
+    model = conversion.model
+    if not fits_in_one_file(model):
+        raise ValueError("the model is 2 GiB or more: save() it with weights='external'")
+    whole = model.shell(Digests(_sources(conversion)).result())
+    whole.graph.CopyFrom(model.graph)
+    for initializer in model.initializers:
+        whole.graph.initializer.append(onnx.numpy_helper.from_array(array_of(initializer), initializer.name))
+    return whole

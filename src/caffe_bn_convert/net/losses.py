@@ -1,0 +1,148 @@
+"""Leaving out what only training needs: losses and Accuracy, with what nobody but they read."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from caffe_bn_convert.caffe.definition import LayerDefinition, NetDefinition
+
+# Losses that contain an activation leave it behind, since a net for deployment ends in it.
+ACTIVATIONS: dict[str, tuple[str, str]] = {
+    "SoftmaxWithLoss": ("Softmax", "prob"),
+    "SoftmaxWithLossOHEM": ("Softmax", "prob"),
+    "SigmoidCrossEntropyLoss": ("Sigmoid", "prob"),
+}
+LEFT_OUT: frozenset[str] = frozenset(
+    {
+        *ACTIVATIONS,
+        "Accuracy",
+        "ContrastiveLoss",
+        "EuclideanLoss",
+        "HingeLoss",
+        "InfogainLoss",
+        "MultinomialLogisticLoss",
+        "SmoothL1Loss",
+        "SmoothL1LossOHEM",
+        "MultiBoxLoss",
+        "DetectionEvaluate",
+    }
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Note:
+    """Something that the user should hear about, with the layer it is about."""
+
+    layer: str
+    text: str
+
+
+def leave_out_losses(net: NetDefinition) -> tuple[NetDefinition, list[Note]]:
+    """The net without losses and Accuracy.
+
+    SoftmaxWithLoss leaves a Softmax, SigmoidCrossEntropyLoss a Sigmoid, called "prob" (or like the loss, where that name
+    is taken), unless the same activation of the same blob is there already. What only a left-out layer read, such as
+    the labels, goes too.
+    """
+    layers: list[LayerDefinition] = []
+    notes: list[Note] = []
+    only_read: set[str] = set()
+    for layer in net.layers:
+        if layer.type not in LEFT_OUT:
+            layers.append(layer)
+            continue
+        only_read.update(layer.parameter.bottom)
+        activation = _activation(layer, net)
+        if activation is not None:
+            layers.append(activation)
+            notes.append(Note(layer.name, f'{layer.type} is left out; {activation.type} "{activation.name}" stays of it'))
+        else:
+            notes.append(Note(layer.name, f"{layer.type} is left out"))
+    kept = _without_orphans(layers, only_read)
+    return replace(net, layers=tuple(kept)), notes
+
+
+def name_losses(net: NetDefinition) -> NetDefinition:
+    """The net with a top for every loss that has none; Caffe makes a nameless one, here it is called like the layer."""
+    return replace(net, layers=tuple(_named(layer) for layer in net.layers))
+
+
+def _named(layer: LayerDefinition) -> LayerDefinition:
+    if "Loss" not in layer.type or layer.parameter.top:
+        return layer
+    parameter = _copy(layer.parameter)
+    parameter.top.append(layer.name)
+    return replace(layer, parameter=parameter)
+
+
+def _copy(message: Any) -> Any:
+    copy = type(message)()
+    copy.CopyFrom(message)
+    return copy
+
+
+def _activation(loss: LayerDefinition, net: NetDefinition) -> LayerDefinition | None:
+    if loss.type not in ACTIVATIONS:
+        return None
+    kind, name = ACTIVATIONS[loss.type]
+    bottom = loss.parameter.bottom[0]
+    if any(layer.type == kind and bottom in layer.parameter.bottom for layer in net.layers):
+        return None
+    parameter = type(loss.parameter)(name=name, type=kind, bottom=[bottom], top=[name])
+    if _taken(name, net):
+        parameter.name = loss.name
+        parameter.top[0] = loss.parameter.top[0] if loss.parameter.top else loss.name
+    if kind == "Softmax" and loss.parameter.softmax_param.HasField("axis"):
+        parameter.softmax_param.axis = loss.parameter.softmax_param.axis
+    return replace(loss, parameter=parameter)
+
+
+def _taken(name: str, net: NetDefinition) -> bool:
+    return any(name == layer.name or name in layer.parameter.top for layer in net.layers) or (
+        sum(layer.type in ACTIVATIONS for layer in net.layers) > 1
+    )
+
+
+def _without_orphans(layers: Sequence[LayerDefinition], only_read: set[str]) -> list[LayerDefinition]:
+    """Drop what fed left-out layers and nothing else, as long as it is not a prediction (made of learned layers)."""
+    kept = list(layers)
+    while True:
+        read = {blob for layer in kept for blob in layer.parameter.bottom}
+        orphan = next((layer for layer in reversed(kept) if _fed_losses_only(layer, kept, only_read - read)), None)
+        if orphan is None:
+            return [_narrowed(layer, only_read - read) for layer in kept]
+        only_read |= set(orphan.parameter.bottom)
+        kept.remove(orphan)
+
+
+def _fed_losses_only(layer: LayerDefinition, kept: Sequence[LayerDefinition], unread: set[str]) -> bool:
+    tops = set(layer.parameter.top)
+    return bool(tops) and tops <= unread and not tops & set(layer.parameter.bottom) and _made_of_labels(layer, kept)
+
+
+def _made_of_labels(layer: LayerDefinition, kept: Sequence[LayerDefinition]) -> bool:
+    """Whether nothing learned stands between the data layers and this layer."""
+    learned = {"Convolution", "InnerProduct", "Deconvolution", "LSTM", "RNN", "Embed"}
+    wanted = set(layer.parameter.bottom)
+    if layer.type in learned:
+        return False
+    for other in reversed(kept):
+        if wanted & set(other.parameter.top):
+            if other.type in learned:
+                return False
+            wanted |= set(other.parameter.bottom)
+    return True
+
+
+def _narrowed(layer: LayerDefinition, unread: set[str]) -> LayerDefinition:
+    """A data layer without the tops that only left-out layers read: the labels."""
+    if layer.parameter.bottom or not unread & set(layer.parameter.top[1:]):
+        return layer
+    parameter = _copy(layer.parameter)
+    while len(parameter.top) > 1 and parameter.top[-1] in unread:
+        parameter.top.pop()
+    return replace(layer, parameter=parameter)
