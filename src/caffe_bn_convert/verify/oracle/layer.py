@@ -59,17 +59,6 @@ def legacy_shape(x: Array) -> tuple[int, int, int, int]:
     return n, c, h, w
 
 
-def fork(layer: Layer, block: str, name: str, default: Any = None) -> Any:
-    """A field that only forks have: from the message if its schema knows it, else from the text, else ``default``."""
-    message = getattr(layer.parameter, block, None)
-    field = message.DESCRIPTOR.fields_by_name.get(name) if message is not None else None
-    if field is not None and message is not None and not field.is_repeated and message.HasField(name):
-        value = getattr(message, name)
-        return field.enum_type.values_by_number[value].name if field.enum_type is not None else value
-    inner = layer.text.block(block) if layer.text is not None else None
-    return default if inner is None else inner.get(name, default)
-
-
 def expect(layer: Layer, bottoms: list[Array], at_least: int, at_most: int | None = None) -> None:
     """Raise InvalidNetError unless the layer has that many bottoms (``at_most`` None: exactly ``at_least``)."""
     most = at_least if at_most is None else at_most
