@@ -1,0 +1,142 @@
+"""DetectionOutput of SSD (detection_output_layer.cpp) and of RefineDet, all in float32 as Caffe computes it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from caffe_bn_convert.errors import InvalidNetError, UnsupportedError
+from caffe_bn_convert.verify.oracle.fields import fields
+from caffe_bn_convert.verify.oracle.layer import expect
+
+from .boxes import Suppression, decode, suppress
+
+if TYPE_CHECKING:
+    from caffe_bn_convert.verify.oracle.fields import Fields
+    from caffe_bn_convert.verify.oracle.layer import Array, Blobs, Layer
+
+_OTHER_DIALECTS = ("use_polygon", "tflite_detection", "ratio_permute", "arm_conf_no_concat", "arm_loc_no_concat")
+
+
+@dataclass(frozen=True, slots=True)
+class _Options:
+    """``detection_output_param``."""
+
+    classes: int
+    shared: bool
+    background: int
+    code: str
+    in_target: bool
+    keep: int
+    least: float
+    nms: Suppression
+
+    @property
+    def location_classes(self) -> int:
+        """How many boxes a prior has."""
+        return 1 if self.shared else self.classes
+
+
+def _options(given: Fields) -> _Options:
+    nms, numbered = given.inner("nms_param"), {"1": "CORNER", "2": "CENTER_SIZE", "3": "CORNER_SIZE"}
+    code = given.word("code_type", "CORNER")
+    options = _Options(
+        classes=given.integer("num_classes", 0),
+        shared=given.flag("share_location", default=True),
+        background=given.integer("background_label_id", 0),
+        code=numbered.get(code, code),
+        in_target=given.flag("variance_encoded_in_target", default=False),
+        keep=given.integer("keep_top_k", -1),
+        least=given.number("confidence_threshold", -float(np.finfo(np.float32).max)),
+        nms=Suppression(nms.number("nms_threshold", 0.3), nms.number("eta", 1), nms.integer("top_k", -1)),
+    )
+    if options.classes < 1 or options.nms.threshold < 0 or not 0 < options.nms.eta <= 1:
+        raise InvalidNetError("DetectionOutput needs num_classes, nms_threshold ≥ 0 and eta in (0, 1]")
+    if options.shared and options.background == -1:
+        # The shared boxes have the label -1: Caffe takes them for background, decodes none and aborts.
+        raise InvalidNetError("DetectionOutput with share_location cannot have background_label_id -1")
+    return options
+
+
+def _boxes(options: _Options, location: Array, prior: Array, refinement: Array | None) -> Array:
+    """Decoded boxes (images, location classes, priors, 4), from the priors or from the priors once decoded."""
+    priors, variance = prior.reshape(2, -1, 4).astype(np.float32)
+    weights = np.ones_like(variance) if options.in_target else variance
+    if refinement is not None:
+        first = refinement.astype(np.float32).reshape(len(location), 1, len(priors), 4)
+        priors = decode(priors, weights, options.code, first)
+    by_class = location.astype(np.float32).reshape(len(location), -1, options.location_classes, 4)
+    return decode(priors, weights, options.code, by_class.transpose(0, 2, 1, 3))
+
+
+def _scores(options: _Options, confidence: Array, objectness: Array | None, least: float) -> Array:
+    """Scores (images, priors, classes); RefineDet makes an unlikely anchor's 1, 0, 0, … (OSGetConfidenceScores)."""
+    scores = confidence.astype(np.float32).reshape(len(confidence), -1, options.classes)
+    if objectness is None:
+        return scores
+    unlikely = objectness.astype(np.float32).reshape(*scores.shape[:2], 2)[..., 1:] < np.float32(least)
+    background = (np.arange(options.classes) == 0).astype(np.float32)
+    return np.where(unlikely, background, scores)
+
+
+def _detections(options: _Options, boxes: Array, scores: Array) -> list[tuple[float, int, int]]:
+    """Of one image: (score, class, prior), by class and score; ``keep_top_k`` cuts over all classes."""
+    found: list[tuple[float, int, int]] = []
+    for label in range(options.classes):
+        if label == options.background:
+            continue
+        kept = suppress(boxes[0 if options.shared else label], scores[:, label], options.least, options.nms)
+        found += [(float(scores[index, label]), label, index) for index in kept]
+    if -1 < options.keep < len(found):
+        # Caffe's sort is unstable: which of equal scores stay at the cut is undefined there, here it is the first.
+        best = sorted(found, key=lambda item: -item[0])[: options.keep]
+        found = sorted(best, key=lambda item: item[1])
+    return found
+
+
+def _rows(options: _Options, boxes: Array, scores: Array) -> Array:
+    rows = []
+    for image in range(len(scores)):
+        for score, label, index in _detections(options, boxes[image], scores[image]):
+            box = boxes[image, 0 if options.shared else label, index]
+            rows.append([image, label, score, *box])
+    if not rows:
+        rows = [[image, *[-1.0] * 6] for image in range(len(scores))]
+    return np.array(rows, np.float32)
+
+
+def _check(bottoms: list[Array], options: _Options) -> None:
+    """Caffe's checks of the bottoms' sizes; raises InvalidNetError."""
+    location, confidence, prior = bottoms[:3]
+    if prior.shape[:2] != (1, 2) or prior[0, 0].size % 4:
+        raise InvalidNetError(f"the priors must be 1×2×(4 per box), not {prior.shape}")
+    priors = prior[0, 0].size // 4
+    fits = (priors * options.location_classes * 4, priors * options.classes)
+    sizes = (location[0].size, confidence[0].size)
+    if len(location) != len(confidence) or sizes != fits:
+        what = f"{priors} priors need {fits[0]} locations and {fits[1]} confidences per image, not {sizes}"
+        raise InvalidNetError(what)
+
+
+def detection_output(layer: Layer, bottoms: list[Array], _blobs: Blobs) -> list[Array]:
+    """``DetectionOutput``: rows (image, label, score, xmin, ymin, xmax, ymax), shape (1, 1, rows, 7).
+
+    Boxes are never clipped. Only if no image has a detection there is one row (image, -1, …) for each. With more
+    bottoms it is RefineDet's: the fourth has the anchor refinement module's scores (background, object), the fifth its
+    locations.
+    """
+    expect(layer, bottoms, 3, 5)
+    given = fields(layer, "detection_output_param")
+    other = [name for name in _OTHER_DIALECTS if given.has(name)]
+    if other or not given.flag("normalized", default=True):
+        raise UnsupportedError(f"detection_output_param.{(other or ['normalized'])[0]} is another fork's dialect")
+    options = _options(given)
+    _check(bottoms, options)
+    objectness, refinement = [*bottoms[3:], None, None][:2]
+    if refinement is not None and not options.shared:
+        raise UnsupportedError("RefineDet's DetectionOutput has shared locations")
+    scores = _scores(options, bottoms[1], objectness, given.number("objectness_score", 0.01))
+    boxes = _boxes(options, bottoms[0], bottoms[2], refinement)
+    return [_rows(options, boxes, scores)[None, None].astype(layer.dtype)]

@@ -1,0 +1,127 @@
+"""PriorBox of SSD (prior_box_layer.cpp of the SSD branch)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from caffe_bn_convert.errors import InvalidNetError, UnsupportedError
+from caffe_bn_convert.verify.oracle.fields import fields
+from caffe_bn_convert.verify.oracle.layer import expect, legacy_shape
+
+if TYPE_CHECKING:
+    from caffe_bn_convert.verify.oracle.fields import Fields
+    from caffe_bn_convert.verify.oracle.layer import Array, Blobs, Layer
+
+# What some forks add and give a meaning of their own: no rule here covers it.
+_OTHER_DIALECTS = (
+    "fixed_size", "fixed_ratio", "density", "denser_prior_boxes", "reduce_boxes", "p_type", "faceboxes", "box_width",
+    "box_height", "tf", "yx_order", "keras",
+)  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Grid:
+    """Where the boxes stand: one row of them per cell of a feature map.
+
+    Attributes:
+        centre_x: centres of the columns, in pixels of the image.
+        centre_y: centres of the rows.
+        width: the image's width in pixels.
+        height: the image's height.
+    """
+
+    centre_x: Array
+    centre_y: Array
+    width: int
+    height: int
+
+
+def _image(given: Fields, bottoms: list[Array]) -> tuple[int, int]:
+    """Height and width: ``img_h`` and ``img_w``, else ``img_size``, else those of the second bottom."""
+    side = given.integer("img_size", 0)
+    height, width = given.integer("img_h", side), given.integer("img_w", side)
+    return (height, width) if height and width else legacy_shape(bottoms[1])[2:]
+
+
+def grid(given: Fields, bottoms: list[Array], offset: float) -> Grid:
+    """The cells' centres, all in float32 as in Caffe; ``step`` defaults to image size through map size."""
+    expect_map = legacy_shape(bottoms[0])
+    rows, columns = expect_map[2:]
+    height, width = _image(given, bottoms)
+    side = given.number("step", 0)
+    step_h, step_w = given.number("step_h", side), given.number("step_w", side)
+    if not step_h or not step_w:
+        step_h, step_w = height / rows, width / columns
+    centre = [
+        (np.arange(count, dtype=np.float32) + np.float32(offset)) * np.float32(step)
+        for count, step in ((columns, step_w), (rows, step_h))
+    ]
+    return Grid(centre[0], centre[1], width, height)
+
+
+def ratios(given: Fields) -> list[float]:
+    """1, then each ratio (and its inverse with ``flip``) that isn't there yet to within 1e-6."""
+    found, flip = [1.0], given.flag("flip", default=True)
+    for ratio in given.numbers("aspect_ratio"):
+        if all(abs(ratio - other) >= 1e-6 for other in found):
+            found += [ratio, float(np.float32(1 / ratio))] if flip else [ratio]
+    return found
+
+
+def _sizes(given: Fields) -> list[tuple[float, float]]:
+    """Width and height of the boxes of one cell; sizes are cut to integers (``int min_size_ = min_sizes_[s]``)."""
+    small, large = given.numbers("min_size"), given.numbers("max_size")
+    if not small or (large and len(large) != len(small)) or min(small) <= 0:
+        raise InvalidNetError("PriorBox needs a positive min_size, and as many max_size as min_size or none")
+    sizes = []
+    for index, exact in enumerate(small):
+        size = int(exact)
+        sizes.append((float(size), float(size)))
+        if large:
+            side = float(np.float32(np.sqrt(float(size * int(large[index])))))
+            sizes.append((side, side))
+        roots = [float(np.sqrt(np.float32(ratio))) for ratio in ratios(given) if abs(ratio - 1) >= 1e-6]
+        sizes += [(float(np.float32(size * root)), float(np.float32(size / root))) for root in roots]
+    return sizes
+
+
+def variances(given: Fields) -> list[float]:
+    """Four variances; one stands for all, none for 0.1."""
+    found = given.numbers("variance") or [float(np.float32(0.1))]
+    if len(found) not in (1, 4) or min(found) <= 0:
+        raise InvalidNetError(f"PriorBox takes 1 or 4 positive variances, not {found}")
+    return found * 4 if len(found) == 1 else found
+
+
+def boxes_on(where: Grid, sizes: list[tuple[float, float]], dtype: np.dtype[np.generic]) -> Array:
+    """Boxes (rows, columns, sizes, 4) as corners relative to the image, x first; doubles made of float32 numbers."""
+    box = np.array(sizes, np.float64)
+    x = where.centre_x.astype(np.float64)[None, :, None]
+    y = where.centre_y.astype(np.float64)[:, None, None]
+    half_w, half_h = box[:, 0] / 2, box[:, 1] / 2
+    shape = (len(where.centre_y), len(where.centre_x), len(sizes))
+    corners = [(x - half_w) / where.width, (y - half_h) / where.height]
+    corners += [(x + half_w) / where.width, (y + half_h) / where.height]
+    return np.stack([np.broadcast_to(corner, shape) for corner in corners], axis=-1).astype(dtype)
+
+
+def with_variances(boxes: Array, given: Fields) -> list[Array]:
+    """The top (1, 2, boxes·4): boxes (clipped to 0…1 with ``clip``), then their variances."""
+    if given.flag("clip", default=False):
+        boxes = np.clip(boxes, 0, 1)
+    spread = np.broadcast_to(np.array(variances(given), boxes.dtype), boxes.shape)
+    return [np.stack([boxes.reshape(-1), spread.reshape(-1)])[None]]
+
+
+def prior_box(layer: Layer, bottoms: list[Array], _blobs: Blobs) -> list[Array]:
+    """``PriorBox``: per cell and min_size its square, the square of the mean with max_size, then the ratios."""
+    given = fields(layer, "prior_box_param")
+    expect(layer, bottoms, 2)
+    other = [name for name in _OTHER_DIALECTS if given.has(name)]
+    if other:
+        raise UnsupportedError(f"prior_box_param.{other[0]} is another fork's dialect of PriorBox")
+    where = grid(given, bottoms, given.number("offset", 0.5))
+    return with_variances(boxes_on(where, _sizes(given), layer.dtype), given)

@@ -1,0 +1,111 @@
+"""LSTM and RNN, step by step (Caffe's recurrent_layer.cpp, lstm_layer.cpp, lstm_unit_layer.cpp, rnn_layer.cpp)."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from caffe_bn_convert.errors import InvalidNetError
+
+from .filler import weight
+
+if TYPE_CHECKING:
+    from .layer import Array, Blobs, Layer, Rule
+
+
+class _Weights:
+    """The layer's blobs one after another, each in the shape that the unrolled net gives it."""
+
+    def __init__(self, layer: Layer, blobs: Blobs) -> None:
+        self._layer, self._blobs, self._next = layer, blobs, 0
+
+    def take(self, shape: tuple[int, ...]) -> Array:
+        """The next blob; biases have ``bias_filler``, matrices ``weight_filler``."""
+        parameter = self._layer.parameter.recurrent_param
+        filler = parameter.weight_filler if len(shape) == 2 else parameter.bias_filler
+        index, self._next = self._next, self._next + 1
+        return weight(self._layer, self._blobs, index, shape, filler)
+
+
+def _sigmoid(x: Array) -> Array:
+    """``lstm_unit_layer.cpp`` ``sigmoid``."""
+    with np.errstate(over="ignore"):
+        return 1 / (1 + np.exp(-x))
+
+
+class _Sequence:
+    """The inputs of a recurrent layer: the sequence, its continuation marks, the static input, the first states."""
+
+    def __init__(self, layer: Layer, bottoms: list[Array], states: int) -> None:
+        parameter = layer.parameter.recurrent_param
+        self.outputs, self.exposed = int(parameter.num_output), bool(parameter.expose_hidden)
+        hidden = states if self.exposed else 0
+        if not 2 + hidden <= len(bottoms) <= 3 + hidden:
+            raise InvalidNetError(f"it takes {2 + hidden} or {3 + hidden} bottoms here, not {len(bottoms)}")
+        x, self.cont = bottoms[:2]
+        if x.ndim < 3 or self.cont.shape != x.shape[:2]:
+            raise InvalidNetError(f"x {x.shape} and cont {self.cont.shape} must be (T, N, …) and (T, N)")
+        self.steps, self.streams = x.shape[:2]
+        # The inner product of the unrolled net has axis 2: everything behind (T, N) is one vector.
+        self.x = x.reshape(self.steps, self.streams, -1)
+        self.static = bottoms[2].reshape(self.streams, -1) if len(bottoms) == 3 + hidden else None
+        shape = (self.streams, self.outputs)
+        # Without exposed states a fresh net starts from zero; Caffe would carry them over to a second forward pass.
+        start = bottoms[len(bottoms) - hidden :] if hidden else [np.zeros(shape, layer.dtype)] * states
+        self.start = [state.reshape(shape) for state in start]
+
+
+def _inputs(sequence: _Sequence, weights: _Weights, rows: int) -> Array:
+    """What each step gets from outside: ``W_x x_t + b``, for a static input ``+ W_static x_static`` (no own bias)."""
+    matrix = weights.take((rows, sequence.x.shape[2]))
+    gates = sequence.x @ matrix.T + weights.take((rows,))
+    if sequence.static is not None:
+        gates = gates + sequence.static @ weights.take((rows, sequence.static.shape[1])).T
+    return gates
+
+
+def _tops(sequence: _Sequence, outputs: list[Array], states: list[Array]) -> list[Array]:
+    top = np.stack(outputs)
+    return [top, *(state[None] for state in states)] if sequence.exposed else [top]
+
+
+def lstm(layer: Layer, bottoms: list[Array], blobs: Blobs) -> list[Array]:
+    """``LSTM``: gates in the order i, f, o, g; blobs W_xc, b_c, [W_xc_static], W_hc.
+
+    ``cont`` multiplies ``h`` before ``W_hc``, and ``f`` (lstm_unit_layer.cpp). ``expose_hidden`` appends ``h_0, c_0``
+    to the bottoms and ``h_T, c_T`` to the tops.
+    """
+    sequence = _Sequence(layer, bottoms, 2)
+    rows, weights = 4 * sequence.outputs, _Weights(layer, blobs)
+    inputs, (h, c) = _inputs(sequence, weights, rows), sequence.start
+    recurrent, outputs = weights.take((rows, sequence.outputs)), []
+    for gates, marks in zip(inputs, sequence.cont, strict=True):
+        cont = marks[:, None]
+        i, f, o, g = np.split(gates + (h * cont) @ recurrent.T, 4, axis=1)
+        kept = np.where(cont == 0, 0, cont * _sigmoid(f)).astype(layer.dtype)
+        c = kept * c + _sigmoid(i) * np.tanh(g)
+        h = _sigmoid(o) * np.tanh(c)
+        outputs.append(h)
+    return _tops(sequence, outputs, [h, c])
+
+
+def rnn(layer: Layer, bottoms: list[Array], blobs: Blobs) -> list[Array]:
+    """``RNN``: ``h = tanh(W_hh (cont h) + W_xh x + b_h)``, top ``o = tanh(W_ho h + b_o)``.
+
+    Blobs W_xh, b_h, [W_xh_static], W_hh, W_ho, b_o. ``expose_hidden`` appends ``h_0`` to the bottoms and ``h_T`` to the
+    tops.
+    """
+    sequence = _Sequence(layer, bottoms, 1)
+    size, weights = sequence.outputs, _Weights(layer, blobs)
+    inputs, (h,) = _inputs(sequence, weights, size), sequence.start
+    recurrent, out, bias = weights.take((size, size)), weights.take((size, size)), weights.take((size,))
+    outputs: list[Any] = []
+    for x, marks in zip(inputs, sequence.cont, strict=True):
+        h = np.tanh((h * marks[:, None]) @ recurrent.T + x)
+        outputs.append(np.tanh(h @ out.T + bias))
+    return _tops(sequence, outputs, [h])
+
+
+LAYERS: dict[str, Rule] = {"LSTM": lstm, "RNN": rnn}
+DISCONTINUOUS: frozenset[str] = frozenset()

@@ -1,0 +1,160 @@
+"""Layers that change the resolution: Interp, Upsample, UpsampleDarknet, Reorg."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from caffe_bn_convert.errors import InvalidNetError
+
+from .fields import fields
+from .layer import expect
+
+if TYPE_CHECKING:
+    from .fields import Fields
+    from .layer import Array, Blobs, Layer, Rule
+
+
+def nearest(x: Array, down: int, across: int) -> Array:
+    """Every value ``down`` × ``across`` times."""
+    return x.repeat(down, axis=-2).repeat(across, axis=-1)
+
+
+def align_corners(x: Array, height: int, width: int) -> Array:
+    """Bilinear interpolation in which the corners meet (``caffe_cpu_interp2`` of DeepLab's util/interp.cpp).
+
+    The position of a sample is a float32 in Caffe, whatever the type of the data.
+    """
+    return _along(_along(x, height, -2), width, -1)
+
+
+def _along(x: Array, size: int, axis: int) -> Array:
+    old = x.shape[axis]
+    if old == size:
+        return x
+    ratio = np.float32(old - 1) / np.float32(size - 1) if size > 1 else np.float32(0)
+    position = ratio * np.arange(size, dtype=np.float32)
+    low = position.astype(np.int64)
+    high = np.minimum(low + 1, old - 1)
+    shape = [1] * x.ndim
+    shape[axis] = size
+    share = (position - low.astype(np.float32)).astype(x.dtype).reshape(shape)
+    mixed: Array = (1 - share) * x.take(low, axis) + share * x.take(high, axis)
+    return mixed
+
+
+def _interp_size(given: Fields, height: int, width: int) -> tuple[int, int]:
+    """Output height and width by the first rule that fits (interp_layer.cpp ``Reshape``)."""
+    shrink, zoom = given.integer("shrink_factor", 1), given.integer("zoom_factor", 1)
+    has_shrink, has_zoom = given.has("shrink_factor"), given.has("zoom_factor")
+    if has_shrink == has_zoom and given.has("height") and given.has("width"):
+        return given.integer("height", 0), given.integer("width", 0)
+    if has_shrink or has_zoom:
+        sizes = [(size - 1) // shrink + 1 for size in (height, width)]
+        return sizes[0] + (sizes[0] - 1) * (zoom - 1), sizes[1] + (sizes[1] - 1) * (zoom - 1)
+    if given.has("full_zoom_factor"):
+        full = given.integer("full_zoom_factor", 1)
+        return height * full, width * full
+    raise InvalidNetError("Interp needs height and width, shrink_factor or zoom_factor")
+
+
+def interp(layer: Layer, bottoms: list[Array], _blobs: Blobs) -> list[Array]:
+    """``Interp`` (interp_layer.cpp of DeepLab v2 and PSPNet): always with corners aligned; negative pads crop.
+
+    Of the sizes the first given counts: only shrink_factor, only zoom_factor, height and width, shrink then zoom;
+    ``full_zoom_factor`` (synopsys) last. A second bottom gives the size by its own (ICNet's fork).
+    """
+    expect(layer, bottoms, 1, 2)
+    given = fields(layer, "interp_param")
+    before, after = given.integer("pad_beg", 0), given.integer("pad_end", 0)
+    if before > 0 or after > 0:
+        raise InvalidNetError("Interp only takes pads of 0 or less, which crop")
+    x = bottoms[0]
+    x = x[..., -before : x.shape[-2] + after, -before : x.shape[-1] + after]
+    if 0 in x.shape:
+        raise InvalidNetError("Interp's pads leave nothing of the input")
+    if len(bottoms) == 2:
+        return [align_corners(x, *bottoms[1].shape[-2:])]
+    height, width = _interp_size(given, *x.shape[-2:])
+    if height < 1 or width < 1:
+        raise InvalidNetError(f"Interp's output would be {height}×{width}")
+    return [align_corners(x, height, width)]
+
+
+def _unpooled_size(given: Fields, x: Array) -> tuple[int, int]:
+    """SegNet's upsample_layer.cpp ``LayerSetUp`` and ``Reshape``; ``pad_out_*`` takes one row or column off."""
+    if given.has("upsample_h") and given.has("upsample_w"):
+        return given.integer("upsample_h", 0), given.integer("upsample_w", 0)
+    scale = given.integer("scale", 2)
+    down, across = given.integer("scale_h", scale), given.integer("scale_w", scale)
+    cut_h, cut_w = given.flag("pad_out_h", default=False), given.flag("pad_out_w", default=False)
+    return x.shape[2] * down - int(cut_h), x.shape[3] * across - int(cut_w)
+
+
+def _unpool(layer: Layer, x: Array, mask: Array) -> Array:
+    """Every value to the place that the mask names, zeros elsewhere; of two for one place the later wins."""
+    if x.shape != mask.shape or x.ndim != 4:
+        raise InvalidNetError(f"Upsample needs 4-D data and a mask of its shape, not {x.shape} and {mask.shape}")
+    height, width = _unpooled_size(fields(layer, "upsample_param"), x)
+    index = mask.astype(np.int64).reshape(-1, x.shape[2] * x.shape[3])
+    if index.size and (index.max() >= height * width or index.min() < 0):
+        raise InvalidNetError("Upsample's mask points outside its output: the size is not that of the pooling's bottom")
+    top = np.zeros((len(index), height * width), x.dtype)
+    for plane, places, values in zip(top, index, x.reshape(index.shape), strict=True):
+        plane[places] = values
+    return top.reshape(*x.shape[:2], height, width)
+
+
+def upsample(layer: Layer, bottoms: list[Array], _blobs: Blobs) -> list[Array]:
+    """``Upsample``: with a mask as second bottom SegNet's unpooling, else nearest neighbours (MobileNet-YOLO).
+
+    Of one bottom with ``height_scale`` and ``width_scale`` (yolov5_caffe) only ``mode: NEAREST`` is known here.
+    """
+    expect(layer, bottoms, 1, 2)
+    if len(bottoms) == 2:
+        return [_unpool(layer, *bottoms)]
+    given, x = fields(layer, "upsample_param"), bottoms[0]
+    if given.has("mode") and given.word("mode", "") not in ("NEAREST", "0"):
+        raise InvalidNetError("Upsample with mode BILINEAR has no definition that the forks share")
+    scale = given.number("scale", 1)
+    down, across = (given.number(name, scale) for name in ("height_scale", "width_scale"))
+    if down < 1 or across < 1 or down % 1 or across % 1:
+        raise InvalidNetError(f"Upsample's scale must be a whole number, not {down:g}×{across:g}")
+    return [nearest(x, int(down), int(across))]
+
+
+def upsample_darknet(layer: Layer, bottoms: list[Array], _blobs: Blobs) -> list[Array]:
+    """``UpsampleDarknet`` (synopsys-caffe, upsample_darknet_layer.cpp): nearest neighbours, ``stride`` times."""
+    expect(layer, bottoms, 1)
+    stride = fields(layer, "upsample_darknet_param").integer("stride", 1)
+    return [nearest(bottoms[0], stride, stride)]
+
+
+def reorg(layer: Layer, bottoms: list[Array], _blobs: Blobs) -> list[Array]:
+    """``Reorg`` (``reorg_cpu`` in reorg_layer.hpp of the YOLO v2 forks).
+
+    Without ``reverse`` the loop runs over the *bottom's* shape but reads as if the bottom were C/s² × sH × sW, and the
+    result is then taken as s²C × H/s × W/s: darknet's quirk, not space to depth. With ``reverse`` it writes that way.
+    """
+    expect(layer, bottoms, 1)
+    given, x = fields(layer, "reorg_param"), bottoms[0]
+    stride, reverse = given.integer("stride", 0), given.flag("reverse", default=False)
+    n, c, h, w = x.shape
+    if stride < 1 or c % (stride * stride) or (not reverse and (h % stride or w % stride)):
+        raise InvalidNetError(f"Reorg with stride {stride} does not fit a bottom of {x.shape}")
+    wide = (n, c // stride**2, h, stride, w, stride)
+    if reverse:
+        split = x.reshape(n, stride, stride, c // stride**2, h, w)
+        return [split.transpose(0, 3, 4, 1, 5, 2).reshape(n, c // stride**2, h * stride, w * stride)]
+    moved = x.reshape(wide).transpose(0, 3, 5, 1, 2, 4)
+    return [moved.reshape(n, c * stride**2, h // stride, w // stride)]
+
+
+LAYERS: dict[str, Rule] = {
+    "Interp": interp,
+    "Reorg": reorg,
+    "Upsample": upsample,
+    "UpsampleDarknet": upsample_darknet,
+}
+DISCONTINUOUS: frozenset[str] = frozenset()

@@ -1,0 +1,105 @@
+"""Pooling over regions of interest. A region is a row (image, x1, y1, x2, y2) in pixels of the net's input.
+
+Where the regions fall is computed in float32 whatever the layer's dtype, as Caffe does: rounding decides there.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, TypeAlias
+
+import numpy as np
+
+from caffe_bn_convert.errors import InvalidNetError
+
+from .fields import fields
+from .layer import expect
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from .layer import Array, Blobs, Layer, Rule
+
+
+def rounded(value: Array) -> Array:
+    """C's ``round``: halves away from zero."""
+    exact = value.astype(np.float64)
+    nearest: Array = np.trunc(exact + np.copysign(0.5, exact)).astype(value.dtype)
+    return nearest
+
+
+def regions(rois: Array, images: int) -> tuple[Array, Array]:
+    """Image index and the four coordinates of each region, float32; raises InvalidNetError for an unknown image."""
+    rows = rois.reshape(len(rois), math.prod(rois.shape[1:]))[:, :5].astype(np.float32)
+    if rows.shape[1] != 5 or (len(rows) and not (0 <= rows[:, 0].min() <= rows[:, 0].max() < images)):
+        raise InvalidNetError(f"ROIs must be rows (image, x1, y1, x2, y2) with image below {images}")
+    return rows[:, 0].astype(np.int64), rows[:, 1:]
+
+
+def _edges(start: Array, size: Array, bins: int, limit: int) -> tuple[Array, Array]:
+    """First and last-but-one cell of each bin along one axis, (regions, bins), clipped to the map."""
+    step = (size / np.float32(bins)).astype(np.float32)[:, None]
+    index = np.arange(bins, dtype=np.float32)
+    low = np.floor(index * step + start[:, None]).astype(np.int64)
+    high = np.ceil((index + 1) * step + start[:, None]).astype(np.int64)
+    return low.clip(0, limit), high.clip(0, limit)
+
+
+Edges: TypeAlias = "tuple[Array, Array]"
+
+
+def pool(x: Array, image: Array, rows: Edges, columns: Edges, reduce: Callable[..., Array]) -> Array:
+    """``reduce`` over H and W of each bin, 0 for empty bins: (regions, C, bins down, bins across)."""
+    top = np.zeros((len(image), x.shape[1], rows[0].shape[1], columns[0].shape[1]), x.dtype)
+    for n, ph, pw in np.ndindex(len(image), *top.shape[2:]):
+        window = x[image[n], :, rows[0][n, ph] : rows[1][n, ph], columns[0][n, pw] : columns[1][n, pw]]
+        if window.size:
+            top[n, :, ph, pw] = reduce(window, axis=(1, 2))
+    return top
+
+
+def roi_pooling(layer: Layer, bottoms: list[Array], _blobs: Blobs) -> list[Array]:
+    """``ROIPooling`` of Fast R-CNN (roi_pooling_layer.cpp): maxima; corners are rounded, the last pixel belongs."""
+    expect(layer, bottoms, 2)
+    given, x = fields(layer, "roi_pooling_param"), bottoms[0]
+    down, across = given.integer("pooled_h", 0), given.integer("pooled_w", 0)
+    if given.has("pooled_size"):
+        raise InvalidNetError("roi_pooling_param.pooled_size is Intel's 3-D dialect")
+    if down < 1 or across < 1:
+        raise InvalidNetError("ROIPooling needs pooled_h and pooled_w")
+    image, corners = regions(bottoms[1], len(x))
+    corner = rounded(corners * np.float32(given.number("spatial_scale", 1)))
+    size = np.maximum(corner[:, 2:] - corner[:, :2] + 1, 1)
+    nothing = np.zeros(len(image), np.float32)
+    edges = []
+    for axis, bins, limit in ((1, down, x.shape[2]), (0, across, x.shape[3])):
+        # The bins are laid out from 0 and moved by the whole number afterwards: no rounding in between.
+        low, high = _edges(nothing, size[:, axis], bins, np.iinfo(np.int64).max)
+        moved = corner[:, axis].astype(np.int64)[:, None]
+        edges.append(((low + moved).clip(0, limit), (high + moved).clip(0, limit)))
+    return [pool(x, image, edges[0], edges[1], np.max)]
+
+
+def psroi_pooling(layer: Layer, bottoms: list[Array], _blobs: Blobs) -> list[Array]:
+    """``PSROIPooling`` of R-FCN (psroi_pooling_layer.cu): averages; bin (i, j) of output c from channel (c·g+i)·g+j.
+
+    Unlike ROIPooling it rounds before scaling, and the far corner is the pixel's far edge.
+    """
+    expect(layer, bottoms, 2)
+    given, x = fields(layer, "psroi_pooling_param"), bottoms[0]
+    outputs, group = given.integer("output_dim", 0), given.integer("group_size", 0)
+    if outputs < 1 or group < 1 or x.shape[1] != outputs * group * group:
+        raise InvalidNetError(f"PSROIPooling needs output_dim·group_size² channels, there are {x.shape[1]}")
+    image, corners = regions(bottoms[1], len(x))
+    scale = np.float32(given.number("spatial_scale", 1))
+    start, end = rounded(corners[:, :2]) * scale, (rounded(corners[:, 2:]) + 1) * scale
+    size = np.maximum(end - start, 0.1).astype(np.float32)
+    rows = _edges(start[:, 1], size[:, 1], group, x.shape[2])
+    columns = _edges(start[:, 0], size[:, 0], group, x.shape[3])
+    everywhere = pool(x, image, rows, columns, np.mean).reshape(len(image), outputs, group, group, group, group)
+    bins = np.arange(group)
+    return [everywhere[:, :, bins[:, None], bins, bins[:, None], bins]]
+
+
+LAYERS: dict[str, Rule] = {"PSROIPooling": psroi_pooling, "ROIPooling": roi_pooling}
+DISCONTINUOUS: frozenset[str] = frozenset(LAYERS)
