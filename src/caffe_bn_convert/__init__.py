@@ -1,4 +1,4 @@
-"""Convert trained Caffe models to ONNX.
+"""Convert trained Caffe models to ONNX, and prove that the result computes what Caffe computed.
 
 Example::
 
@@ -6,10 +6,16 @@ Example::
 
     conversion = cbc.convert("deploy.prototxt", "weights.caffemodel")
     conversion.save("out.onnx")
+
+Names are imported when they are first used, so that ``caffe-bn-convert --help`` need not wait for NumPy.
 """
 
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
 from caffe_bn_convert._version import __version__
-from caffe_bn_convert.convert import Conversion, convert, shapes
 from caffe_bn_convert.errors import (
     CannotWriteError,
     ConversionError,
@@ -26,7 +32,10 @@ from caffe_bn_convert.errors import (
     Where,
     WrongFileError,
 )
-from caffe_bn_convert.layers import LAYERS
+
+if TYPE_CHECKING:
+    from caffe_bn_convert.conversion import Conversion, convert, shapes
+    from caffe_bn_convert.layers import LAYERS
 
 __all__ = [
     "LAYERS",
@@ -49,3 +58,13 @@ __all__ = [
     "convert",
     "shapes",
 ]
+
+_LATER = {"LAYERS": "layers", "Conversion": "conversion", "convert": "conversion", "shapes": "conversion"}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _LATER:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = getattr(import_module(f"{__name__}.{_LATER[name]}"), name)
+    globals()[name] = value
+    return value

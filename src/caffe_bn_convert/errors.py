@@ -112,7 +112,13 @@ class ConversionError(Exception):
         super().__init__(what)
 
     def __str__(self) -> str:
-        return "\n".join(str(problem) for problem in self.problems)
+        """All problems; a hint that the next problem repeats is left to that one."""
+        following: tuple[Problem | None, ...] = (*self.problems[1:], None)
+        lines = []
+        for problem, after in zip(self.problems, following, strict=True):
+            repeated = after is not None and after.hint == problem.hint
+            lines.append(str(replace(problem, hint=None) if repeated else problem))
+        return "\n".join(lines)
 
     def locate(self, outer: Where) -> None:
         """Fill in what the problems do not know of their place."""

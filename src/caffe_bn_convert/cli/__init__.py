@@ -1,0 +1,116 @@
+"""The command, a thin skin over the library: one file a subcommand, imported when it is called."""
+
+from __future__ import annotations
+
+import sys
+from importlib import import_module
+
+import click
+
+from caffe_bn_convert._version import __version__
+from caffe_bn_convert.errors import ConversionError
+
+INTERNAL, INTERRUPTED = 70, 130
+
+COMMANDS: dict[str, tuple[str, str]] = {
+    "convert": ("caffe_bn_convert.cli.convert", "Convert a Caffe net to ONNX (the default command)."),
+    "layers": ("caffe_bn_convert.cli.layers", "List the layer types that can be converted."),
+}
+
+HELP = """Convert trained Caffe models to ONNX.
+
+\b
+    caffe-bn-convert deploy.prototxt weights.caffemodel -o out.onnx
+
+With files instead of a command's name this is `convert`; `caffe-bn-convert convert --help` has its options.
+
+\b
+Exit codes:
+  0  done
+  1  verification failed: the ONNX file does not compute what Caffe computes
+  2  usage
+  3  an input file cannot be read
+  4  a layer or parameter is not supported, or Caffe would refuse the net
+  5  refused by a rule (--allow CODE takes Caffe's own meaning)
+  6  the execution provider that was asked for did not run
+  7  the output cannot be written
+  8  over a resource limit
+ 70  internal error: please report it
+130  interrupted
+"""
+
+
+class Commands(click.Group):
+    """A group that imports a command when it is called, and takes anything else as arguments of ``convert``."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002
+        """In the order of the table."""
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002
+        """Import the command's module."""
+        if cmd_name not in COMMANDS:
+            return None
+        command: click.Command = import_module(COMMANDS[cmd_name][0]).command
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
+        """The table, without importing anything."""
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, text) for name, (_, text) in COMMANDS.items()])
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Put ``convert`` in front of what is no command."""
+        if args and args[0] not in COMMANDS and args[0] not in ("--help", "-h", "--version"):
+            args = ["convert", *args]
+        return super().parse_args(ctx, args)
+
+
+@click.group(
+    cls=Commands, help=HELP, context_settings={"help_option_names": ["-h", "--help"]}, no_args_is_help=True
+)
+@click.version_option(__version__, prog_name="caffe-bn-convert")
+def commands() -> None:
+    """The whole command; its help is HELP."""
+
+
+def main(args: list[str] | None = None) -> None:
+    """Run the command and exit with its documented code."""
+    sys.exit(run(args))
+
+
+def run(args: list[str] | None = None) -> int:
+    """Run the command; returns the exit code. Errors are printed for people, on stderr."""
+    try:
+        code = commands.main(args, prog_name="caffe-bn-convert", standalone_mode=False)
+    except ConversionError as error:
+        say(f"error: {error}")
+        return error.exit_code
+    except click.exceptions.Exit as stop:
+        return int(stop.exit_code)
+    except click.ClickException as error:
+        error.show()
+        return int(error.exit_code)
+    except (click.Abort, KeyboardInterrupt):
+        say("interrupted")
+        return INTERRUPTED
+    except BrokenPipeError:
+        sys.stderr.close()
+        return 0
+    except Exception:  # noqa: BLE001  (a bug of ours: keep the traceback, say what to do)
+        import traceback
+
+        traceback.print_exc()
+        say("internal error: this is a bug in caffe-bn-convert, please report it with the lines above")
+        return INTERNAL
+    return code if isinstance(code, int) else 0
+
+
+def say(text: str) -> None:
+    """Words for people, on stderr; ASCII where the terminal knows nothing else."""
+    encoding = getattr(sys.stderr, "encoding", None) or "ascii"
+    try:
+        text.encode(encoding)
+    except UnicodeEncodeError:
+        text = text.replace("×", "x").replace("→", "->").encode(encoding, "backslashreplace").decode(encoding)
+    click.echo(text, err=True)

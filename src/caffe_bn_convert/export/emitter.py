@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 FLOAT = onnx.TensorProto.FLOAT
 INT64 = onnx.TensorProto.INT64
+BOOL = onnx.TensorProto.BOOL
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,6 +184,13 @@ class Emitter:
             else:
                 raise UnsupportedError(f"a reshape to {new} with several dynamic axes is not possible")
         return str(self.op("Concat", *parts, axis=0))
+
+    def size(self, x: Tensor, axis: int) -> str:
+        """The size of one axis as a vector of one int64; a constant where it is known."""
+        dim = x.shape[axis]
+        if isinstance(dim, int):
+            return self.ints([dim], "size")
+        return str(self.op("Gather", self.op("Shape", x.name), self.ints([axis], "axis"), axis=0))
 
     def slice(self, x: str, starts: Sequence[int], ends: Sequence[int], axes: Sequence[int]) -> str:
         """``Slice`` with step 1."""

@@ -15,7 +15,7 @@ from caffe_bn_convert.export.writer import written as write
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from caffe_bn_convert.convert import Conversion
+    from caffe_bn_convert.conversion import Conversion
 
 
 @contextmanager

@@ -1,0 +1,78 @@
+"""``caffe-bn-convert convert``, the default command."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from caffe_bn_convert.cli import options, say
+
+if TYPE_CHECKING:
+    from caffe_bn_convert.conversion import Conversion
+
+
+@click.command("convert")
+@options.PROTOTXT
+@options.WEIGHTS
+@click.option("-o", "--output", type=click.Path(path_type=Path), required=True, help="The ONNX file to write.")
+@options.STATE
+@options.SHAPES
+@click.option("--opset", type=int, default=17, show_default=True, help="Version of the ONNX operators, from 13 on.")
+@click.option("--weights", "mode", type=click.Choice(["embed", "external", "in-place"]), default="embed", show_default=True,
+              help="Numbers in the ONNX file, in a data file beside it, or left in the caffemodel.")  # fmt: skip
+@click.option("--provenance", type=click.Choice(["sha256", "none"]), default="sha256", show_default=True,
+              help="Record the digests of the sources in the metadata.")  # fmt: skip
+@click.option("--until", multiple=True, metavar="BLOB", help="End the net at this blob; repeatable.")
+@click.option("--expose", multiple=True, metavar="BLOB", help="Make this inner blob an output too; repeatable.")
+@click.option("--keep-losses", is_flag=True, help="Compute losses and Accuracy instead of leaving them out.")
+@click.option("--no-fold", is_flag=True, help="Keep BatchNorm and Scale apart.")
+@options.ALLOW
+@options.VERBOSITY
+def command(
+    prototxt: str, caffemodel: str | None, output: Path, mode: str, provenance: str, stages: tuple[str, ...],
+    no_fold: bool, quiet: bool, verbose: bool, **rest: Any,  # noqa: FBT001  (click's way)
+) -> None:  # fmt: skip
+    """Convert a Caffe net to ONNX.
+
+    \b
+        caffe-bn-convert deploy.prototxt weights.caffemodel -o out.onnx
+        caffe-bn-convert deploy.prototxt weights.caffemodel -o out.onnx --batch dynamic
+        caffe-bn-convert train_val.prototxt weights.caffemodel -o out.onnx --shape data=1x3x224x224
+
+    CAFFEMODEL may be a .caffemodel, a .caffemodel.h5, several of them separated by commas, or be left out for a net
+    without parameters.
+    """
+    from caffe_bn_convert.conversion import convert
+
+    conversion = convert(prototxt, caffemodel, stages=stages, fold=not no_fold, **rest)
+    if not quiet:
+        describe(conversion, verbose=verbose)
+    data = conversion.save(output, mode, provenance=provenance)
+    if not quiet:
+        size = output.stat().st_size
+        beside = f" and {data} ({data.stat().st_size:,} bytes)" if data is not None else ""
+        say(f"wrote {output} ({size:,} bytes){beside}")
+
+
+def describe(conversion: Conversion, *, verbose: bool) -> None:
+    """Say what was read, what was left out and what is remarkable."""
+    from caffe_bn_convert.layers.norm import BatchNormalization
+    from caffe_bn_convert.net.dim import show
+
+    graph = conversion.graph
+    folded = sum(isinstance(node.layer, BatchNormalization) for node in graph.nodes)
+    say(f"{graph.name or conversion.net.file}: {len(conversion.net.layers)} layers, {folded} BatchNorm folded, phase {conversion.phase}")
+    for name in graph.inputs:
+        say(f"  input   {name}  {show(graph.shapes[name])}")
+    for name in graph.outputs:
+        say(f"  output  {name}  {show(graph.shapes[name])}")
+    for note in conversion.notes:
+        say(f'  note    layer "{note.layer}": {note.text}')
+    for finding in conversion.findings:
+        say(f"  {finding.code}  {finding.where}: {finding.what}")
+    unused = conversion.located.unused
+    if unused:
+        some = ", ".join(unused if verbose else unused[:5]) + ("" if verbose or len(unused) <= 5 else ", …")
+        say(f"  note    the weights have {len(unused)} layers that the net does not: {some}")

@@ -1,0 +1,69 @@
+"""Options that several commands share, and how their values are read."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import click
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    Decorator = Callable[[Any], Any]
+
+PROTOTXT = click.argument("prototxt", type=click.Path(), metavar="PROTOTXT")
+WEIGHTS = click.argument("caffemodel", type=click.Path(), metavar="[CAFFEMODEL]", required=False)
+
+
+def parse_shape(text: str) -> tuple[str, tuple[int | str, ...]]:
+    """``data=1x3x224x224`` or ``data=Nx3xHxW``: a blob's name and its dims; letters name dynamic axes.
+
+    Raises:
+        click.BadParameter: it has another form.
+    """
+    name, equals, dims = text.rpartition("=")
+    parts = dims.replace("×", "x").split("x") if equals and dims else []
+    if not name or not parts or not all(part.isdigit() or part.isidentifier() for part in parts):
+        raise click.BadParameter(
+            f'"{text}" is not of the form NAME=1x3x224x224 (letters, as in NAME=Nx3xHxW, make dynamic axes)'
+        )
+    return name, tuple(int(part) if part.isdigit() else part for part in parts)
+
+
+def _shapes(_context: click.Context, _option: click.Parameter, values: tuple[str, ...]) -> dict[str, Any]:
+    return dict(parse_shape(value) for value in values)
+
+
+def _batch(_context: click.Context, _option: click.Parameter, value: str | None) -> int | str | None:
+    if value is None or value == "dynamic":
+        return value
+    if not value.isdigit() or int(value) < 1:
+        raise click.BadParameter(f'"{value}" is neither a number above 0 nor "dynamic"')
+    return int(value)
+
+
+def together(*options: Decorator) -> Decorator:
+    """Several options as one decorator, in the order of the help."""
+
+    def decorate(function: Any) -> Any:
+        for option in reversed(options):
+            function = option(function)
+        return function
+
+    return decorate
+
+
+STATE = together(
+    click.option("--phase", type=click.Choice(["TEST", "TRAIN"], case_sensitive=False), help="Phase for include and exclude rules.  [default: the prototxt's, else TEST]"),
+    click.option("--level", type=int, default=0, help="Level for include and exclude rules."),
+    click.option("--stage", "stages", multiple=True, help="Stage for include and exclude rules; repeatable."),
+)
+SHAPES = together(
+    click.option("--batch", callback=_batch, metavar="N|dynamic", help="First dimension of every input."),
+    click.option("--shape", "shapes", multiple=True, callback=_shapes, metavar="NAME=DIMS", help="Shape of an input, as in data=1x3x224x224; letters make dynamic axes: data=Nx3xHxW. Repeatable."),
+)
+ALLOW = click.option("--allow", multiple=True, metavar="CODE", help='A rule, by code or name, that need not stop the work, or "all". Repeatable.')
+VERBOSITY = together(
+    click.option("-q", "--quiet", is_flag=True, help="Print errors only."),
+    click.option("-v", "--verbose", is_flag=True, help="Print more."),
+)
