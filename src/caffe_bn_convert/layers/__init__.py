@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from caffe_bn_convert.layers import conv, data, norm, pool
+from caffe_bn_convert.layers import conv, data, detect, norm, pool
 
 if TYPE_CHECKING:
     from caffe_bn_convert.layers.base import Layer
@@ -14,4 +14,5 @@ LAYERS: dict[str, type[Layer]] = {
     **conv.LAYERS,
     **pool.LAYERS,
     **norm.LAYERS,
+    **detect.LAYERS,
 }

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from caffe_bn_convert.layers.base import Filler, Layer, Parameter, Shapes, Source, canonical_axis, require
 from caffe_bn_convert.net.dim import Dim, Shape, fixed, volume
@@ -86,8 +86,8 @@ def _pair(p: Any, h: str, w: str) -> tuple[int, ...]:
 class Convolution(Layer):
     """Convolution; every bottom goes through the same weights to its own top."""
 
-    BOTTOMS = (1, None)
-    TOPS = (1, None)
+    BOTTOMS: ClassVar[tuple[int, int | None]] = (1, None)
+    TOPS: ClassVar[tuple[int, int | None]] = (1, None)
 
     num_output: int
     window: Window
@@ -179,4 +179,59 @@ class Deconvolution(Convolution):
         return str(e.op("ConvTranspose", x, weight, *biases, group=self.group, **window.attributes()))
 
 
-LAYERS: dict[str, type[Layer]] = {"Convolution": Convolution, "Deconvolution": Deconvolution}
+@dataclass(frozen=True, slots=True)
+class DepthwiseConvolution(Convolution):
+    """Convolution with one kernel for each channel; the same as Convolution with as many groups as channels."""
+
+    RESTRICTIONS = "num_output and group must both be the number of channels"
+
+    def _split(self, x: Shape) -> tuple[Shape, int, Shape, Window]:
+        parts = Convolution._split(self, x)
+        # The fork's GPU code reads neither number, its CPU code both: only where they agree is there one meaning.
+        require(
+            self.group == self.num_output == parts[1],
+            f"num_output {self.num_output} and group {self.group} must both be the number of channels, {parts[1]}",
+        )
+        return parts
+
+
+@dataclass(frozen=True, slots=True)
+class ConvolutionDepthwise(Convolution):
+    """Another fork's depthwise convolution, which ignores num_output and group (conv_dw_layer.cpp)."""
+
+    BOTTOMS = (1, 1)
+    TOPS = (1, 1)
+
+    @classmethod
+    def read(cls, source: Source) -> Self:
+        """Reads ``convolution_param`` apart from num_output, group and axis."""
+        p = source.convolution_param
+        _check_pairs(p)
+        fillers = Filler.read(p, "weight_filler"), Filler.read(p, "bias_filler")
+        return cls(0, Window.read(p), 0, p.bias_term, 1, *fillers)
+
+    def _for(self, x: Shape) -> Convolution:
+        """The convolution that this is for a bottom of this shape."""
+        require(len(x) == 4, f"it takes 4-D blobs, its bottom has {len(x)} axes")
+        channels = fixed(x[1:2])[0]
+        return Convolution(channels, self.window, channels, self.bias, 1, self.weight_filler, self.bias_filler)
+
+    def parameters(self, bottoms: Shapes) -> tuple[Parameter, ...]:
+        """One kernel and one bias for each channel."""
+        return self._for(bottoms[0]).parameters(bottoms)
+
+    def shapes(self, bottoms: Shapes) -> Shapes:
+        """As many channels as the bottom has."""
+        return self._for(bottoms[0]).shapes(bottoms)
+
+    def emit(self, e: Emitter, x: Sequence[Tensor], w: Sequence[Blob]) -> Sequence[str]:
+        """Conv."""
+        return self._for(x[0].shape).emit(e, x, w)
+
+
+LAYERS: dict[str, type[Layer]] = {
+    "Convolution": Convolution,
+    "Deconvolution": Deconvolution,
+    "DepthwiseConvolution": DepthwiseConvolution,
+    "ConvolutionDepthwise": ConvolutionDepthwise,
+}

@@ -1,0 +1,183 @@
+"""DetectionOutput of SSD (detection_output_layer.cpp) in standard operators."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from caffe_bn_convert.export.emitter import FLOAT, INT64
+from caffe_bn_convert.layers.base import Layer, Shapes, Source, require
+from caffe_bn_convert.layers.detect.decode import decode
+from caffe_bn_convert.layers.detect.suppress import LOWEST, Suppression
+from caffe_bn_convert.layers.dialect import only
+from caffe_bn_convert.net.dim import Symbol, fixed, volume
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from typing import Any
+
+    from typing_extensions import Self
+
+    from caffe_bn_convert.caffe.blob import Blob
+    from caffe_bn_convert.export.emitter import Emitter, Tensor
+
+_FIELDS = (
+    "num_classes", "share_location", "background_label_id", "nms_param", "code_type", "keep_top_k",
+    "variance_encoded_in_target", "confidence_threshold",
+    "save_output_param", "visualize", "visualize_threshold", "save_file",
+)  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class DetectionOutput(Layer):
+    """Rows (image, label, score, xmin, ymin, xmax, ymax), ordered by image, label and falling score.
+
+    Only where no image has a detection there is a row (image, -1, …, -1) for each.
+
+    Attributes:
+        name: the layer's; the number of rows is known at run time only, and is a symbol of this name.
+        shared: whether the boxes are the same for all classes.
+        background: the class that is no detection.
+        keep: at most so many rows per image, of the best scores; below 0 all.
+    """
+
+    BOTTOMS = (3, 3)
+    RESTRICTIONS = "SSD's; which of equal scores keep_top_k cuts off is undefined in Caffe, here it is the last"
+
+    name: str
+    classes: int
+    shared: bool
+    background: int
+    code: str
+    in_target: bool
+    keep: int
+    nms: Suppression
+
+    @classmethod
+    def read(cls, source: Source) -> Self:
+        """Reads ``detection_output_param``."""
+        p = source.detection_output_param
+        only(p, _FIELDS)
+        nms = p.nms_param
+        only(nms, ("nms_threshold", "top_k", "eta"))
+        require(p.num_classes > 0, "detection_output_param needs num_classes")
+        require(nms.nms_threshold >= 0, "nms_threshold must not be negative")
+        require(0 < nms.eta <= 1, "eta must be above 0 and at most 1")
+        # Shared boxes have the label -1 inside Caffe, which then takes them for background's and has none.
+        hidden = p.share_location and p.background_label_id == -1
+        require(not hidden, "share_location cannot have background_label_id -1")
+        least = p.confidence_threshold if p.HasField("confidence_threshold") else LOWEST
+        top_k = nms.top_k if nms.HasField("top_k") else -1
+        return cls(
+            source.definition.name, p.num_classes, p.share_location, p.background_label_id, _code(p),
+            p.variance_encoded_in_target, p.keep_top_k, Suppression(nms.nms_threshold, nms.eta, top_k, least),
+        )  # fmt: skip
+
+    def _priors(self, bottoms: Shapes) -> int:
+        """The number of prior boxes, after Caffe's checks of the sizes."""
+        location, confidence, prior = bottoms
+        priors = fixed((*prior, 1, 1, 1)[2:3])[0] // 4
+        require(location[0] == confidence[0], "its first two bottoms have different batch sizes")
+        per_image = [fixed((volume(shape[1:]),))[0] for shape in (location, confidence)]
+        wanted = [priors * (1 if self.shared else self.classes) * 4, priors * self.classes]
+        told = f"{priors} prior boxes need {wanted} locations and confidences per image, not {per_image}"
+        require(per_image == wanted, told)
+        return priors
+
+    def shapes(self, bottoms: Shapes) -> Shapes:
+        """(1, 1, rows, 7)."""
+        self._priors(bottoms)
+        return ((1, 1, Symbol.named(f"{self.name}_rows"), 7),)
+
+    def _labels(self) -> list[int]:
+        return [label for label in range(self.classes) if label != self.background]
+
+    def emit(self, e: Emitter, x: Sequence[Tensor], w: Sequence[Blob]) -> Sequence[str]:  # noqa: ARG002
+        """Decode, NonMaxSuppression (or a Loop for ``eta``), the best of each image, rows."""
+        priors, labels = self._priors(tuple(t.shape for t in x)), self._labels()
+        if not labels:
+            return [self._finish(e, e.constant(np.zeros((0, 7)), "no_rows"), x[1])]
+        boxes, scores = self._boxes(e, x, priors), self._scores(e, x[1], priors)
+        found = self._suppressed(e, boxes, scores, priors)
+        score = e.op("GatherND", scores, found)
+        if -1 < self.keep < len(labels) * priors:
+            found, score = _best_of_image(e, found, score, x[1], self.keep)
+        image, label, prior = e.split(found, [1, 1, 1], 1)
+        where = e.op("Concat", image, prior, axis=1) if self.shared else found
+        names = e.op("Gather", e.constant(labels, "labels"), label, axis=0)
+        columns = [e.op("Cast", image, to=FLOAT), names, e.op("Unsqueeze", score, e.ints([1], "axes"))]
+        return [self._finish(e, e.op("Concat", *columns, e.op("GatherND", boxes, where), axis=1), x[1])]
+
+    def _boxes(self, e: Emitter, x: Sequence[Tensor], priors: int) -> str:
+        """(images, priors, 4), or (images, foreground classes, priors, 4) where they are not shared."""
+        images = x[0].shape[0]
+        parts = e.split(e.reshape(x[2].name, x[2].shape, (2, priors, 4)), [1, 1], 0)
+        variance = None if self.in_target else parts[1]
+        if self.shared:
+            location = e.reshape(x[0].name, x[0].shape, (images, priors, 4))
+            return decode(e, self.code, location, parts[0], variance)
+        location = e.reshape(x[0].name, x[0].shape, (images, priors, self.classes, 4))
+        location = e.op("Transpose", self._foreground(e, location), perm=[0, 2, 1, 3])
+        return decode(e, self.code, location, parts[0], variance)
+
+    def _scores(self, e: Emitter, x: Tensor, priors: int) -> str:
+        """(images, foreground classes, priors)."""
+        scores = e.reshape(x.name, x.shape, (x.shape[0], priors, self.classes))
+        return str(e.op("Transpose", self._foreground(e, scores), perm=[0, 2, 1]))
+
+    def _foreground(self, e: Emitter, value: str) -> str:
+        labels = self._labels()
+        if len(labels) == self.classes:
+            return value
+        return str(e.op("Gather", value, e.ints(labels, "foreground"), axis=2))
+
+    def _suppressed(self, e: Emitter, boxes: str, scores: str, priors: int) -> str:
+        """What is kept: (kept, 3) of image, foreground class and prior."""
+        if self.shared and not self.nms.adaptive:
+            return self.nms.emit(e, boxes, scores, priors)
+        # Classes with boxes or thresholds of their own are to the suppression what images are.
+        count = len(self._labels())
+        if self.shared:
+            boxes = e.op("Unsqueeze", boxes, e.ints([1], "axes"))
+            boxes = e.op("Expand", boxes, e.ints([1, count, 1, 1], "shape"))
+        boxes = e.op("Reshape", boxes, e.ints([-1, priors, 4], "shape"))
+        flat = e.op("Reshape", scores, e.ints([-1, 1, priors], "shape"))
+        row, _, prior = e.split(self.nms.emit(e, boxes, flat, priors), [1, 1, 1], 1)
+        by = e.ints([count], "classes")
+        return str(e.op("Concat", e.op("Div", row, by), e.op("Mod", row, by), prior, axis=1))
+
+    def _finish(self, e: Emitter, rows: str, x: Tensor) -> str:
+        """Rows for "nothing found" where there are none, and Caffe's two leading axes."""
+        zero = e.ints([0], "zero")
+        images = e.op("Cast", e.op("Transpose", _image_numbers(e, x), perm=[1, 0]), to=FLOAT)
+        nothing = e.op("Pad", images, e.ints([0, 0, 0, 6], "pads"), e.constant(-1.0, "minus_one"))
+        count = e.op("Gather", e.op("Shape", rows), zero, axis=0)
+        end = e.op("Where", e.op("Equal", count, zero), e.size(x, 0), zero)
+        rows = e.op("Concat", rows, e.op("Slice", nothing, zero, end, zero), axis=0)
+        return str(e.op("Unsqueeze", rows, e.ints([0, 1], "axes")))
+
+
+def _image_numbers(e: Emitter, x: Tensor) -> str:
+    """0, 1, … for the images of ``x``, as (1, images) of int64."""
+    ones = e.op("Expand", e.ints([1], "one"), e.op("Concat", e.ints([1], "one"), e.size(x, 0), axis=0))
+    return str(e.op("CumSum", ones, e.constant(1, "axis", np.int64), exclusive=1))
+
+
+def _best_of_image(e: Emitter, found: str, score: str, x: Tensor, keep: int) -> tuple[str, str]:
+    """Of every image the ``keep`` rows with the best scores, in the order that they had."""
+    order = e.op("TopK", score, e.op("Shape", score), outputs=2, axis=0)[1]
+    image = e.op("Gather", e.slice(found, [0], [1], [1]), order, axis=0)
+    same = e.op("Cast", e.op("Equal", image, _image_numbers(e, x)), to=INT64)
+    before = e.op("CumSum", same, e.constant(0, "axis", np.int64), exclusive=1)
+    rank = e.op("GatherElements", before, image, axis=1)
+    # The ranks are in the order of the scores; scattered they are in that of the rows.
+    rank = e.op("ScatterElements", order, order, e.op("Squeeze", rank, e.ints([1], "axes")), axis=0)
+    kept = e.op("Less", rank, e.constant(keep, "keep_top_k", np.int64))
+    return e.op("Compress", found, kept, axis=0), e.op("Compress", score, kept, axis=0)
+
+
+def _code(p: Any) -> str:
+    names = {1: "CORNER", 2: "CENTER_SIZE", 3: "CORNER_SIZE"}
+    return names[p.code_type]

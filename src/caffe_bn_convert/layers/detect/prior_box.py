@@ -1,0 +1,147 @@
+"""PriorBox: the default boxes of one feature map, a constant (prior_box_layer.cpp of the SSD branch)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from caffe_bn_convert.layers.base import Layer, Shapes, Source, require
+from caffe_bn_convert.layers.dialect import only
+from caffe_bn_convert.net.dim import Shape, fixed
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from typing_extensions import Self
+
+    from caffe_bn_convert.caffe.blob import Blob
+    from caffe_bn_convert.export.emitter import Emitter, Tensor
+
+    Array = np.ndarray[Any, Any]
+
+F32 = np.float32
+_FIELDS = (
+    "min_size", "max_size", "aspect_ratio", "flip", "clip", "variance", "img_size", "img_h", "img_w", "step", "step_h",
+    "step_w", "offset",
+)  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class PriorBox(Layer):
+    """Boxes around every cell of the first bottom, relative to the picture, which is the second bottom's size.
+
+    Attributes:
+        sizes: (min_size, max_size) pairs as integers: Caffe cuts them. max_size is None where there is none.
+        ratios: aspect ratios other than 1, each followed by its inverse if ``flip``.
+        image: height and width of the picture, None for those of the second bottom.
+        step: pixels from cell to cell, down and across, None for picture through map.
+    """
+
+    BOTTOMS = (2, 2)
+    RESTRICTIONS = "SSD's; a constant, so the sizes of both bottoms must be fixed"
+
+    sizes: tuple[tuple[int, int | None], ...]
+    ratios: tuple[float, ...]
+    variance: tuple[float, ...]
+    clip: bool
+    image: tuple[int, int] | None
+    step: tuple[float, float] | None
+    offset: float
+
+    @classmethod
+    def read(cls, source: Source) -> Self:
+        """Reads ``prior_box_param``."""
+        p = source.prior_box_param
+        only(p, _FIELDS)
+        require(len(p.variance) in (0, 1, 4), f"variance is given {len(p.variance)} times; it takes 1 or 4")
+        require(all(v > 0 for v in p.variance), "variance must be above 0")
+        variance = tuple(p.variance) or (0.1,)
+        return cls(_sizes(p), _ratios(p), variance, p.clip, _image(p), _step(p), p.offset)
+
+    def _per_cell(self) -> int:
+        squares = sum(1 if large is None else 2 for _, large in self.sizes)
+        return squares + len(self.sizes) * len(self.ratios)
+
+    def shapes(self, bottoms: Shapes) -> Shapes:
+        """(1, 2, cells × boxes × 4): corners, then variances."""
+        height, width = _plane(bottoms[0])
+        return ((1, 2, height * width * self._per_cell() * 4),)
+
+    def emit(self, e: Emitter, x: Sequence[Tensor], w: Sequence[Blob]) -> Sequence[str]:  # noqa: ARG002
+        """An initializer."""
+        boxes = self.boxes(_plane(x[0].shape), self.image or _plane(x[1].shape))
+        variance = np.resize(np.array(self.variance, F32), boxes.size)
+        return [e.constant(np.stack([boxes.reshape(-1), variance])[None], "priors")]
+
+    def boxes(self, cells: tuple[int, int], image: tuple[int, int]) -> Array:
+        """Corners (rows, columns, boxes, 4), float32; computed and rounded in the order that Caffe does it."""
+        down, across = (self._centres(cells[i], image[i], i) for i in (0, 1))
+        # Caffe's `/ 2.` makes what follows double; the box's sides have been rounded to float before.
+        half = np.array(self._sides(), np.float64) / 2
+        x, y = across[None, :, None], down[:, None, None]
+        low = (x - half[:, 0]) / image[1], (y - half[:, 1]) / image[0]
+        high = (x + half[:, 0]) / image[1], (y + half[:, 1]) / image[0]
+        corners = np.stack(np.broadcast_arrays(*low, *high), axis=-1).astype(F32)
+        return np.clip(corners, F32(0), F32(1)) if self.clip else corners
+
+    def _centres(self, cells: int, size: int, axis: int) -> Array:
+        """The cells' centres in pixels, rounded to float32; as float64."""
+        step = F32(self.step[axis]) if self.step else F32(size) / F32(cells)
+        return ((np.arange(cells, dtype=F32) + F32(self.offset)) * step).astype(np.float64)
+
+    def _sides(self) -> list[tuple[Any, Any]]:
+        """Width and height of the boxes of a cell: the square, the one between min and max, then the ratios."""
+        sides: list[tuple[Any, Any]] = []
+        for small, large in self.sizes:
+            sides.append((F32(small), F32(small)))
+            if large is not None:
+                sides.append((F32(np.sqrt(small * large)),) * 2)
+            roots = [np.sqrt(F32(ratio)) for ratio in self.ratios]
+            sides += [(F32(small) * root, F32(small) / root) for root in roots]
+        return sides
+
+
+def _plane(shape: Shape) -> tuple[int, int]:
+    # Blob::height and width: a blob of fewer than four axes has ones behind.
+    height, width = fixed((*shape, 1, 1, 1, 1)[2:4])
+    require(height * width > 0, "its bottoms must not be empty")
+    return height, width
+
+
+def _sizes(p: Any) -> tuple[tuple[int, int | None], ...]:
+    require(len(p.min_size) > 0, "prior_box_param needs min_size")
+    require(all(size > 0 for size in p.min_size), "min_size must be above 0")
+    if not p.max_size:
+        return tuple((int(size), None) for size in p.min_size)
+    require(len(p.max_size) == len(p.min_size), f"there are {len(p.min_size)} min_size but {len(p.max_size)} max_size")
+    require(all(b > a for a, b in zip(p.min_size, p.max_size, strict=True)), "max_size must be above min_size")
+    return tuple((int(a), int(b)) for a, b in zip(p.min_size, p.max_size, strict=True))
+
+
+def _ratios(p: Any) -> tuple[float, ...]:
+    found = [1.0]
+    for ratio in p.aspect_ratio:
+        require(ratio > 0, "aspect_ratio must be above 0")
+        if all(abs(ratio - other) >= 1e-6 for other in found):
+            found += [ratio, float(F32(1.0 / ratio))] if p.flip else [ratio]
+    return tuple(ratio for ratio in found if abs(ratio - 1) >= 1e-6)
+
+
+def _image(p: Any) -> tuple[int, int] | None:
+    if p.HasField("img_h") or p.HasField("img_w"):
+        require(not p.HasField("img_size"), "img_size and img_h/img_w are given together; Caffe takes either")
+        require(p.img_h > 0 and p.img_w > 0, "img_h and img_w must both be above 0")
+        return p.img_h, p.img_w
+    require(not p.HasField("img_size") or p.img_size > 0, "img_size must be above 0")
+    return (p.img_size, p.img_size) if p.HasField("img_size") else None
+
+
+def _step(p: Any) -> tuple[float, float] | None:
+    if p.HasField("step_h") or p.HasField("step_w"):
+        require(not p.HasField("step"), "step and step_h/step_w are given together; Caffe takes either")
+        require(p.step_h > 0 and p.step_w > 0, "step_h and step_w must both be above 0")
+        return p.step_h, p.step_w
+    require(not p.HasField("step") or p.step > 0, "step must be above 0")
+    return (p.step, p.step) if p.HasField("step") else None
