@@ -53,7 +53,7 @@ def read_blob(wire: Wire, path: Path, start: int, end: int) -> Blob:
     """
     found = _walk(wire, start, end)
     encoding, runs = _numbers(found)
-    shape = tuple(_dim(dim) for dim in found.legacy or found.dims)
+    shape = tuple(_checked(dim) for dim in found.legacy or found.dims)
     _check(shape, encoding, runs)
     spans = tuple([Span(path, first, last - first, stride) for first, last, stride in runs if last > first])
     return Blob(shape, bool(found.legacy), encoding, spans)
@@ -68,7 +68,7 @@ def _walk(wire: Wire, start: int, end: int) -> _Fields:
             _dims(wire, first, last, found.dims)
         elif tag in _LEGACY:
             found.legacy = found.legacy or [0, 0, 0, 0]
-            found.legacy[_LEGACY[tag]] = (first & 0xFFFFFFFF ^ 1 << 31) - (1 << 31)  # an int32 is its low 32 bits
+            found.legacy[_LEGACY[tag]] = _signed(first, 32)
         elif tag == _DOUBLE:
             found.doubles.append((first, last, 0))
         elif tag == _DATA_UNPACKED:
@@ -87,18 +87,23 @@ def _walk(wire: Wire, start: int, end: int) -> _Fields:
 def _dims(wire: Wire, start: int, end: int, dims: list[int]) -> None:
     for tag, first, last in wire.fields(start, end):
         if tag == _DIM_PACKED:
-            dims.extend(wire.varints(first, last, _MAX_AXES))
+            dims.extend(_signed(value, 64) for value in wire.varints(first, last, _MAX_AXES))
         elif tag == _DIM:
-            dims.append(first)
+            dims.append(_signed(first, 64))
         if len(dims) > _MAX_AXES:
             raise UnreadableError(f"the shape at byte {start} has more than {_MAX_AXES} dims")
 
 
-def _dim(value: int) -> int:
-    signed = value - (1 << 64) if value >> 63 else value
-    if not 0 <= signed <= _INT_MAX:
-        raise UnreadableError(f"a dim of its shape is {signed}", hint="Caffe's dims are from 0 to 2³¹-1.")
-    return signed
+def _signed(value: int, bits: int) -> int:
+    """The lowest ``bits`` of a varint as the signed number that they are, as protobuf takes it."""
+    low = value & (1 << bits) - 1
+    return low - (1 << bits) if low >> bits - 1 else low
+
+
+def _checked(dim: int) -> int:
+    if not 0 <= dim <= _INT_MAX:
+        raise UnreadableError(f"a dim of its shape is {dim}", hint="Caffe's dims are from 0 to 2³¹-1.")
+    return dim
 
 
 def _numbers(found: _Fields) -> tuple[Encoding, list[tuple[int, int, int]]]:
