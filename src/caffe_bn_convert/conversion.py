@@ -167,7 +167,9 @@ def convert(
     findings = judge(findings, [allow] if isinstance(allow, str) else allow)
     graph = expose_blobs(graph, until, expose)
     if not graph.outputs:
-        raise InvalidNetError("the net has no outputs: every blob is an input or read by a layer", hint="is it cut off?")
+        raise InvalidNetError(
+            "the net has no outputs: every blob is an input or read by a layer", hint="is it cut off?"
+        )
     for run in PASSES:
         if fold or run is not fold_batchnorm:
             graph = run(graph)

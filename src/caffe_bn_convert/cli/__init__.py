@@ -66,9 +66,7 @@ class Commands(click.Group):
         return super().parse_args(ctx, args)
 
 
-@click.group(
-    cls=Commands, help=HELP, context_settings={"help_option_names": ["-h", "--help"]}, no_args_is_help=True
-)
+@click.group(cls=Commands, help=HELP, context_settings={"help_option_names": ["-h", "--help"]}, no_args_is_help=True)
 @click.version_option(__version__, prog_name="caffe-bn-convert")
 def commands() -> None:
     """The whole command; its help is HELP."""
@@ -97,7 +95,7 @@ def run(args: list[str] | None = None) -> int:
     except BrokenPipeError:
         sys.stderr.close()
         return 0
-    except Exception:  # noqa: BLE001  (a bug of ours: keep the traceback, say what to do)
+    except Exception:  # a bug of ours: keep the traceback, say what to do
         import traceback
 
         traceback.print_exc()

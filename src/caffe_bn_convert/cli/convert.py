@@ -63,7 +63,9 @@ def describe(conversion: Conversion, *, verbose: bool) -> None:
 
     graph = conversion.graph
     folded = sum(isinstance(node.layer, BatchNormalization) for node in graph.nodes)
-    say(f"{graph.name or conversion.net.file}: {len(conversion.net.layers)} layers, {folded} BatchNorm folded, phase {conversion.phase}")
+    say(
+        f"{graph.name or conversion.net.file}: {len(conversion.net.layers)} layers, {folded} BatchNorm folded, {conversion.phase}"
+    )
     for name in graph.inputs:
         say(f"  input   {name}  {show(graph.shapes[name])}")
     for name in graph.outputs:

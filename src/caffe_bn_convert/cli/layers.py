@@ -18,7 +18,10 @@ def command(as_json: bool) -> None:  # noqa: FBT001  (click's way)
     """
     from caffe_bn_convert.layers import LAYERS
 
-    rows = [{"type": name, "restrictions": cls.RESTRICTIONS} for name, cls in sorted(LAYERS.items(), key=lambda item: item[0].lower())]
+    rows = [
+        {"type": name, "restrictions": cls.RESTRICTIONS}
+        for name, cls in sorted(LAYERS.items(), key=lambda item: item[0].lower())
+    ]
     if as_json:
         click.echo(json.dumps(rows, indent=1))
         return

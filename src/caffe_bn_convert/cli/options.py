@@ -54,15 +54,31 @@ def together(*options: Decorator) -> Decorator:
 
 
 STATE = together(
-    click.option("--phase", type=click.Choice(["TEST", "TRAIN"], case_sensitive=False), help="Phase for include and exclude rules.  [default: the prototxt's, else TEST]"),
+    click.option(
+        "--phase",
+        type=click.Choice(["TEST", "TRAIN"], case_sensitive=False),
+        help="Phase for include and exclude rules.  [default: the prototxt's, else TEST]",
+    ),
     click.option("--level", type=int, default=0, help="Level for include and exclude rules."),
     click.option("--stage", "stages", multiple=True, help="Stage for include and exclude rules; repeatable."),
 )
 SHAPES = together(
     click.option("--batch", callback=_batch, metavar="N|dynamic", help="First dimension of every input."),
-    click.option("--shape", "shapes", multiple=True, callback=_shapes, metavar="NAME=DIMS", help="Shape of an input, as in data=1x3x224x224; letters make dynamic axes: data=Nx3xHxW. Repeatable."),
+    click.option(
+        "--shape",
+        "shapes",
+        multiple=True,
+        callback=_shapes,
+        metavar="NAME=DIMS",
+        help="Shape of an input, as in data=1x3x224x224; letters make dynamic axes: data=Nx3xHxW. Repeatable.",
+    ),
 )
-ALLOW = click.option("--allow", multiple=True, metavar="CODE", help='A rule, by code or name, that need not stop the work, or "all". Repeatable.')
+ALLOW = click.option(
+    "--allow",
+    multiple=True,
+    metavar="CODE",
+    help='A rule, by code or name, that need not stop the work, or "all". Repeatable.',
+)
 VERBOSITY = together(
     click.option("-q", "--quiet", is_flag=True, help="Print errors only."),
     click.option("-v", "--verbose", is_flag=True, help="Print more."),

@@ -1,0 +1,1 @@
+"""From the typed net to an ONNX file."""

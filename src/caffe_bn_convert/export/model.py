@@ -63,7 +63,7 @@ def emit(graph: Graph, opset: int = DEFAULT_OPSET) -> Model:
         with at(node.where), e.layer(node.name) as group:
             x = [Tensor(name, graph.shapes[name]) for name in node.bottoms]
             results = node.layer.emit(e, x, node.blobs)
-            _name_tops(e, group, list(results), node.tops)
+            _name_tops(group, list(results), node.tops)
     proto = onnx.GraphProto(name=graph.name or "caffe", node=e.nodes)
     for name in graph.inputs:
         proto.input.append(value_info(name, graph.shapes[name]))
@@ -75,7 +75,7 @@ def emit(graph: Graph, opset: int = DEFAULT_OPSET) -> Model:
     return Model(proto, _used(e), opset)
 
 
-def _name_tops(e: Emitter, group: list[onnx.NodeProto], results: Sequence[str], tops: Sequence[str]) -> None:
+def _name_tops(group: list[onnx.NodeProto], results: Sequence[str], tops: Sequence[str]) -> None:
     """Give the values that a layer returned the names of its tops, by renaming where they were just made."""
     made = {name for node in group for name in node.output}
     renamed: dict[str, str] = {}

@@ -13,7 +13,7 @@ import threading
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import onnx
@@ -23,6 +23,7 @@ from caffe_bn_convert.errors import CannotWriteError, UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+    from io import FileIO
 
     from caffe_bn_convert.export.emitter import Initializer
     from caffe_bn_convert.export.model import Model
@@ -84,7 +85,7 @@ class Pending:
         """Put the model in place by one rename, then remove the data file of the model that it replaces."""
         old = _data_files(self.target)
         try:
-            os.replace(self.model, self.target)
+            self.model.replace(self.target)
         except OSError as error:
             raise CannotWriteError(f"cannot put {self.target} in place: {error.strerror}") from error
         for stale in old:
@@ -94,7 +95,7 @@ class Pending:
 
     def keep_as(self, path: Path) -> None:
         """Put the model somewhere else, for people who want to look at a failure."""
-        os.replace(self.model, path)
+        self.model.replace(path)
 
 
 @contextmanager
@@ -251,9 +252,7 @@ def _write_model(
         os.fsync(raw.fileno())
 
 
-def _write_data(
-    model: Model, target: Path, progress: Callable[[int], None]
-) -> tuple[Path, dict[str, int], bool]:
+def _write_data(model: Model, target: Path, progress: Callable[[int], None]) -> tuple[Path, dict[str, int], bool]:
     """Write the data file; returns it, where every initializer starts, and whether the same file was there before."""
     temporary = _fresh(target.with_name(target.name + ".data"))
     offsets: dict[str, int] = {}
@@ -271,7 +270,7 @@ def _write_data(
             os.fsync(raw.fileno())
         final = target.with_name(f"{target.name}.{digest.hexdigest()[:16]}.data")
         existed = final.exists()
-        os.replace(temporary, final) if not existed else temporary.unlink()
+        temporary.unlink() if existed else temporary.replace(final)
     except BaseException:
         with suppress(OSError):
             temporary.unlink()
@@ -334,7 +333,7 @@ def _copy(initializer: Initializer, out: _Buffered) -> None:
             _copy_span(data.spans[0], out)
         else:
             for chunk in data.chunks():
-                out.write(memoryview(np.ascontiguousarray(chunk, "<f4")).cast("B"))
+                out.write(np.ascontiguousarray(chunk, "<f4").tobytes())
         return
     little = np.ascontiguousarray(data).astype(data.dtype.newbyteorder("<"), copy=False)
     out.write(little.tobytes())
@@ -376,7 +375,7 @@ class Digests:
         return self._found
 
 
-def sha256(source: BinaryIO | Any) -> str:
+def sha256(source: FileIO) -> str:
     """SHA-256 of an open file, in hexadecimal."""
     digest = hashlib.sha256()
     buffer = bytearray(CHUNK)

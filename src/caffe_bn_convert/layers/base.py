@@ -161,5 +161,3 @@ def require(condition: bool, what: str, hint: str | None = None) -> None:  # noq
     """Raise InvalidNetError with Caffe's reason unless ``condition`` holds."""
     if not condition:
         raise InvalidNetError(what, hint=hint)
-
-

@@ -51,7 +51,8 @@ class Input(DataSource):
         """Reads ``input_param``."""
         shapes = [_check_size(tuple(shape.dim)) for shape in source.input_param.shape]
         require(
-            len(shapes) in (0, 1, source.tops), f"it has {source.tops} tops but {len(shapes)} shapes: none, one or one each"
+            len(shapes) in (0, 1, source.tops),
+            f"it has {source.tops} tops but {len(shapes)} shapes: none, one or one each",
         )
         return cls(tuple(shapes * source.tops if len(shapes) == 1 else shapes))
 
@@ -137,8 +138,9 @@ class DummyData(Layer):
         require(len(shapes) in (1, count), f"it has {count} tops but {len(shapes)} shapes")
         require(len(fillers) in (0, 1, count), f"it has {count} tops but {len(fillers)} fillers")
         values = [float(filler.value) for filler in fillers] or [0.0]
-        pick = lambda items, i: items[i if len(items) > 1 else 0]  # noqa: E731
-        return cls(tuple((pick(shapes, i), pick(values, i)) for i in range(count)))
+        shapes = shapes * count if len(shapes) == 1 else shapes
+        values = values * count if len(values) == 1 else values
+        return cls(tuple(zip(shapes, values, strict=True)))
 
     def shapes(self, bottoms: Shapes) -> Shapes:  # noqa: ARG002
         """As the prototxt says."""
@@ -147,7 +149,8 @@ class DummyData(Layer):
     def emit(self, e: Emitter, x: Sequence[Tensor], w: Sequence[Blob]) -> Sequence[str]:  # noqa: ARG002
         """ConstantOfShape, so that no zeros are stored."""
         return [
-            e.op("ConstantOfShape", e.ints(shape, "shape"), value=np.array([value], np.float32)) for shape, value in self.tops
+            e.op("ConstantOfShape", e.ints(shape, "shape"), value=np.array([value], np.float32))
+            for shape, value in self.tops
         ]
 
 

@@ -61,7 +61,11 @@ class BatchNorm(Layer):
             require(spec.lr_mult == 0, "a param has lr_mult other than 0; Caffe refuses to learn BatchNorm's statistics",
                     "write param { lr_mult: 0 } three times, or none")  # fmt: skip
         stored = p.use_global_stats if p.HasField("use_global_stats") else source.phase == "TEST"
-        return cls(float(np.float32(p.eps)), not stored, p.HasField("use_global_stats") or source.definition.parameter.HasField("phase"))
+        return cls(
+            float(np.float32(p.eps)),
+            not stored,
+            p.HasField("use_global_stats") or source.definition.parameter.HasField("phase"),
+        )
 
     def parameters(self, bottoms: Shapes) -> tuple[Parameter, ...]:
         """Mean and variance per channel, both multiplied by the factor, and the factor."""
@@ -146,7 +150,14 @@ class Scale(Layer):
     def read(cls, source: Source) -> Self:
         """Reads ``scale_param``."""
         p = source.scale_param
-        return cls(p.axis, p.num_axes, p.bias_term, source.bottoms == 2, Filler.read(p, "filler", 1.0), Filler.read(p, "bias_filler"))
+        return cls(
+            p.axis,
+            p.num_axes,
+            p.bias_term,
+            source.bottoms == 2,
+            Filler.read(p, "filler", 1.0),
+            Filler.read(p, "bias_filler"),
+        )
 
     def span(self, bottoms: Shapes) -> tuple[int, int]:
         """The first axis of the factor and how many axes it spans."""
@@ -162,7 +173,9 @@ class Scale(Layer):
     def emit(self, e: Emitter, x: Sequence[Tensor], w: Sequence[Blob]) -> Sequence[str]:
         """Mul, and Add for the bias."""
         axis, count = self.span(tuple(t.shape for t in x))
-        factor = _aligned(e, x[1], axis, count, x[0]) if self.two else _aligned_weight(e, w[0], "scale", axis, count, x[0])
+        factor = (
+            _aligned(e, x[1], axis, count, x[0]) if self.two else _aligned_weight(e, w[0], "scale", axis, count, x[0])
+        )
         y = str(e.op("Mul", x[0].name, factor))
         return [str(e.op("Add", y, _aligned_weight(e, w[-1], "bias", axis, count, x[0]))) if self.bias else y]
 
@@ -196,7 +209,9 @@ class Bias(Layer):
     def emit(self, e: Emitter, x: Sequence[Tensor], w: Sequence[Blob]) -> Sequence[str]:
         """Add."""
         axis, count = self.span(tuple(t.shape for t in x))
-        summand = _aligned(e, x[1], axis, count, x[0]) if self.two else _aligned_weight(e, w[0], "bias", axis, count, x[0])
+        summand = (
+            _aligned(e, x[1], axis, count, x[0]) if self.two else _aligned_weight(e, w[0], "bias", axis, count, x[0])
+        )
         return [e.op("Add", x[0].name, summand)]
 
 
@@ -211,7 +226,10 @@ def _span(axis: int, num_axes: int, bottoms: Shapes) -> tuple[int, int]:
         require(first + count <= rank, f"axis {axis} and num_axes {num_axes} reach beyond the bottom's {rank} axes")
         return first, count
     count = len(bottoms[1])
-    require(bottoms[0][first : first + count] == bottoms[1], f"the second bottom is {bottoms[1]}, but the first has {bottoms[0][first:]} from axis {axis} on")
+    require(
+        bottoms[0][first : first + count] == bottoms[1],
+        f"the second bottom is {bottoms[1]}, but the first has {bottoms[0][first:]} from axis {axis} on",
+    )
     return first, count
 
 

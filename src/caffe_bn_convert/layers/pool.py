@@ -118,7 +118,9 @@ class Pooling(Layer):
         """The bottom's, with one cell for each window."""
         x = bottoms[0]
         require(len(x) == 4, f"pooling takes 4-D blobs, its bottom has {len(x)} axes")
-        sizes: Shape = (1, 1) if self.is_global else tuple(a.windows(n) for a, n in zip(self.axes(x), x[2:], strict=True))
+        sizes: Shape = (
+            (1, 1) if self.is_global else tuple(a.windows(n) for a, n in zip(self.axes(x), x[2:], strict=True))
+        )
         for size in sizes:
             require(not isinstance(size, int) or size > 0, "the window does not fit the padded image")
         return ((*x[:2], *sizes),) * (2 if self.mask else 1)
@@ -126,8 +128,14 @@ class Pooling(Layer):
     def findings(self, bottoms: Shapes, w: Sequence[Blob]) -> Iterable[Finding]:  # noqa: ARG002
         """POOL001."""
         x = bottoms[0]
-        if not self.is_global and is_fixed(x[2:]) and any((a.cells(int(n))[0] <= 0).any() for a, n in zip(self.axes(x), x[2:], strict=True)):
-            yield Finding("POOL001", f"its last window lies outside the image of {x[2]}x{x[3]} (stride > kernel, no padding)")
+        if (
+            not self.is_global
+            and is_fixed(x[2:])
+            and any((a.cells(int(n))[0] <= 0).any() for a, n in zip(self.axes(x), x[2:], strict=True))
+        ):
+            yield Finding(
+                "POOL001", f"its last window lies outside the image of {x[2]}x{x[3]} (stride > kernel, no padding)"
+            )
 
     def emit(self, e: Emitter, x: Sequence[Tensor], w: Sequence[Blob]) -> Sequence[str]:  # noqa: ARG002
         """MaxPool or AveragePool with explicit end padding, never ``ceil_mode``."""
@@ -138,9 +146,12 @@ class Pooling(Layer):
             return self._max(e, x[0], axes)
         return [self._average(e, x[0], axes)]
 
-    def _attributes(self, x: Tensor, axes: tuple[Axis, Axis]) -> dict[str, list[int]]:
+    def _attributes(self, x: Tensor, axes: tuple[Axis, Axis]) -> dict[str, Any]:
         # A window that is wholly outside would need padding as wide as the kernel, which ONNX forbids: it is left off here.
-        ends = [a.end(n) if not isinstance(n, int) or _real(a, n) == a.windows(n) else 0 for a, n in zip(axes, x.shape[2:], strict=True)]
+        ends = [
+            a.end(n) if not isinstance(n, int) or _real(a, n) == a.windows(n) else 0
+            for a, n in zip(axes, x.shape[2:], strict=True)
+        ]
         return {
             "kernel_shape": [a.kernel for a in axes],
             "strides": [a.stride for a in axes],
@@ -171,7 +182,7 @@ class Pooling(Layer):
         with np.errstate(invalid="ignore", divide="ignore"):
             return self._outside(e, x, axes, y, np.float32(0) / area)
 
-    def _average_dynamic(self, e: Emitter, x: Tensor, axes: tuple[Axis, Axis], attributes: dict[str, list[int]]) -> str:
+    def _average_dynamic(self, e: Emitter, x: Tensor, axes: tuple[Axis, Axis], attributes: dict[str, Any]) -> str:
         # Without padding Caffe divides by the cells held; where no window sticks out beyond the padding, by the kernel.
         if all(a.pad == 0 for a in axes):
             return str(e.op("AveragePool", x.name, count_include_pad=0, **attributes))
@@ -195,7 +206,14 @@ class Pooling(Layer):
         y = str(e.op("Pad", y, e.ints([0] * 6 + missing, "pads")))
         inside = np.zeros(counts, np.bool_)
         inside[: real[0], : real[1]] = True
-        return str(e.op("Where", e.constant(inside, "inside", np.bool_), y, e.constant(np.broadcast_to(np.float32(value), counts), "outside")))
+        return str(
+            e.op(
+                "Where",
+                e.constant(inside, "inside", np.bool_),
+                y,
+                e.constant(np.broadcast_to(np.float32(value), counts), "outside"),
+            )
+        )
 
 
 def _real(axis: Axis, size: int) -> int:
@@ -204,10 +222,16 @@ def _real(axis: Axis, size: int) -> int:
 
 def _check(p: Any, kernel: tuple[int, int], stride: tuple[int, int], pad: tuple[int, int]) -> None:
     if p.global_pooling:
-        require(not (p.HasField("kernel_size") or p.HasField("kernel_h") or p.HasField("kernel_w")), "global_pooling and a kernel size are given together")
+        require(
+            not (p.HasField("kernel_size") or p.HasField("kernel_h") or p.HasField("kernel_w")),
+            "global_pooling and a kernel size are given together",
+        )
         require(pad == (0, 0) and stride == (1, 1), "global_pooling allows no pad and no stride")
         return
-    require(not (p.HasField("kernel_size") and (p.HasField("kernel_h") or p.HasField("kernel_w"))), "kernel_size and kernel_h/kernel_w are given together; Caffe takes either")
+    require(
+        not (p.HasField("kernel_size") and (p.HasField("kernel_h") or p.HasField("kernel_w"))),
+        "kernel_size and kernel_h/kernel_w are given together; Caffe takes either",
+    )
     require(all(kernel), "the kernel must be given in both directions and not be 0")
     require(all(stride), "the stride must not be 0 (with only one of stride_h and stride_w the other is 0)")
     require(all(a < k for a, k in zip(pad, kernel, strict=True)), "pad must be smaller than the kernel")

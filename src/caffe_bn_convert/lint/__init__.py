@@ -1,0 +1,1 @@
+"""What is legal in a net but suspicious: rules as data, and what they find."""

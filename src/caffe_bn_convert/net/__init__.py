@@ -1,0 +1,1 @@
+"""The typed net between Caffe and ONNX."""

@@ -98,7 +98,9 @@ def read_layers(
     for definition, blobs in zip(net.layers, located.blobs, strict=True):
         try:
             with at(definition.where()):
-                typed.append(_read(definition, tuple(b.shape for b in blobs if b is not None) if blobs else None, layers, phase))
+                typed.append(
+                    _read(definition, tuple(b.shape for b in blobs if b is not None) if blobs else None, layers, phase)
+                )
                 findings += _unknown_fields(definition)
         except ConversionError as error:
             errors.append(error)
@@ -110,7 +112,10 @@ def read_layers(
 
 
 def _read(
-    definition: LayerDefinition, shapes: tuple[tuple[int, ...], ...] | None, layers: Mapping[str, type[Layer]], phase: str
+    definition: LayerDefinition,
+    shapes: tuple[tuple[int, ...], ...] | None,
+    layers: Mapping[str, type[Layer]],
+    phase: str,
 ) -> Layer:
     cls = layers.get(definition.type)
     if cls is None:
@@ -182,7 +187,9 @@ class _Builder:
         """A --shape for something that is no input is a mistake."""
         for name in self.inputs.given:
             if name not in self.fed:
-                raise InvalidNetError(f'--shape names "{name}", which is no input; the inputs are {", ".join(self.fed)}')
+                raise InvalidNetError(
+                    f'--shape names "{name}", which is no input; the inputs are {", ".join(self.fed)}'
+                )
 
     def graph(self, unread: Iterable[str]) -> Graph:
         """The graph so far; its outputs are what nobody reads, inputs excepted."""
@@ -211,5 +218,3 @@ def judge(findings: Iterable[Finding], allow: Iterable[str]) -> list[Finding]:
     if problems:
         raise RefusedError(problems=problems)
     return words
-
-

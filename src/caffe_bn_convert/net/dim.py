@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from math import prod
-from typing import TYPE_CHECKING, Union
+from typing import TYPE_CHECKING
 
 from caffe_bn_convert.errors import UnsupportedError
 
@@ -90,7 +90,7 @@ class Symbol:
         return text
 
 
-Dim = Union[int, Symbol]
+Dim = int | Symbol
 Shape = tuple[Dim, ...]
 
 
@@ -153,7 +153,10 @@ def is_fixed(shape: Iterable[Dim]) -> bool:
 
 def show(shape: Iterable[Dim]) -> str:
     """``2x3xH``, for messages."""
-    return "x".join(f"({dim})" if isinstance(dim, Symbol) and len(dim.terms) > 1 else str(dim) for dim in shape) or "scalar"
+    return (
+        "x".join(f"({dim})" if isinstance(dim, Symbol) and len(dim.terms) > 1 else str(dim) for dim in shape)
+        or "scalar"
+    )
 
 
 def _terms(dim: Dim) -> tuple[tuple[Monomial, int], ...]:

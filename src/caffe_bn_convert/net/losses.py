@@ -59,7 +59,9 @@ def leave_out_losses(net: NetDefinition) -> tuple[NetDefinition, list[Note]]:
         activation = _activation(layer, net)
         if activation is not None:
             layers.append(activation)
-            notes.append(Note(layer.name, f'{layer.type} is left out; {activation.type} "{activation.name}" stays of it'))
+            notes.append(
+                Note(layer.name, f'{layer.type} is left out; {activation.type} "{activation.name}" stays of it')
+            )
         else:
             notes.append(Note(layer.name, f"{layer.type} is left out"))
     kept = _without_orphans(layers, only_read)

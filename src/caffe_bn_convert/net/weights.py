@@ -1,4 +1,4 @@
-"""Which learned blobs belong to which layer: Caffe's ``Net::CopyTrainedLayersFrom``, ``Net::AppendParam`` and fillers."""
+"""Which learned blobs belong to which layer: Caffe's ``CopyTrainedLayersFrom`` and ``AppendParam`` (net.cpp), fillers."""
 
 from __future__ import annotations
 
@@ -58,21 +58,26 @@ def locate(net: NetDefinition, sources: Sequence[Caffemodel]) -> Located:
 
 
 def _take(
-    layer: LayerDefinition, source: SourceLayer, own: list[tuple[Blob | None, ...]], target: int, shared: dict[str, Blob]
+    layer: LayerDefinition,
+    source: SourceLayer,
+    own: list[tuple[Blob | None, ...]],
+    target: int,
+    shared: dict[str, Blob],
 ) -> None:
     if not source.blobs:
         return
     own[target] = source.blobs
-    for blob, name in zip(source.blobs, _shared_names(layer), strict=False):
-        if name and blob is not None:
-            shared[name] = blob
+    pairs = zip(_shared_names(layer), source.blobs, strict=False)
+    shared.update({name: blob for name, blob in pairs if name and blob is not None})
 
 
 def _shared_names(layer: LayerDefinition) -> list[str]:
     return [spec.name for spec in layer.parameter.param]
 
 
-def _with_shared(layer: LayerDefinition, own: tuple[Blob | None, ...], shared: dict[str, Blob]) -> tuple[Blob | None, ...]:
+def _with_shared(
+    layer: LayerDefinition, own: tuple[Blob | None, ...], shared: dict[str, Blob]
+) -> tuple[Blob | None, ...]:
     names = _shared_names(layer)
     if not any(names):
         return own

@@ -48,7 +48,9 @@ def fold_batchnorm(graph: Graph) -> Graph:
         for node in graph.nodes
         if not gone.intersection(node.tops)
     )
-    return replace(graph, nodes=nodes, shapes={name: shape for name, shape in graph.shapes.items() if name not in inner})
+    return replace(
+        graph, nodes=nodes, shapes={name: shape for name, shape in graph.shapes.items() if name not in inner}
+    )
 
 
 def _following(graph: Graph, readers: list[Node], value: str, outputs: set[str]) -> Node | None:
@@ -80,4 +82,3 @@ def _behind(node: Node, scale: Float64, bias: Float64) -> tuple[Float64, Float64
         scale, bias = scale * values[0], bias * values[0]
         return (scale, bias + values[1]) if node.layer.bias else (scale, bias)
     return scale, bias + values[0]
-

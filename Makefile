@@ -1,0 +1,27 @@
+# Two commands set everything up on a machine with Python >= 3.10 and nothing else:
+#   make demo    convert fixtures/digits and print what was done
+#   make test    run the tests
+VENV ?= .venv
+PYTHON ?= python3
+BIN = $(VENV)/bin
+
+.PHONY: demo test check bench docs clean
+
+$(VENV)/.ready: pyproject.toml
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[dev]'
+	touch $@
+
+demo: $(VENV)/.ready
+	$(BIN)/caffe-bn-convert fixtures/digits/deploy.prototxt fixtures/digits/digits.caffemodel -o digits.onnx
+
+test: $(VENV)/.ready
+	$(BIN)/python -m pytest -q -n auto
+
+check: $(VENV)/.ready
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+clean:
+	rm -rf $(VENV) digits.onnx
