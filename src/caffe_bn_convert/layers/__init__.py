@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from caffe_bn_convert.layers import conv, data, detect, norm, pool
+from caffe_bn_convert.layers import activation, conv, data, dense, detect, join, norm, pool, recurrent
 
 if TYPE_CHECKING:
     from caffe_bn_convert.layers.base import Layer
@@ -14,5 +14,9 @@ LAYERS: dict[str, type[Layer]] = {
     **conv.LAYERS,
     **pool.LAYERS,
     **norm.LAYERS,
+    **activation.LAYERS,
+    **dense.LAYERS,
+    **join.LAYERS,
     **detect.LAYERS,
+    **recurrent.LAYERS,
 }
