@@ -125,3 +125,8 @@ def test_read_exactly(tmp_path: Path) -> None:
 def test_shape_text() -> None:
     assert shape_text((2, 3, 7, 9)) == "2×3×7×9"
     assert shape_text(()) == "()"
+
+
+def test_a_blob_with_too_few_places_is_not_filled_with_whatever_was_in_memory() -> None:
+    with pytest.raises(ValueError, match="a blob of 3 numbers has places for 0"):
+        Blob((3,), False, Encoding.FLOAT32, ()).read()

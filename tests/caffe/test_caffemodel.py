@@ -174,9 +174,7 @@ def net_bytes(draw: st.DrawFn) -> bytes:
 
 @given(data=net_bytes(), window=st.sampled_from([21, 64, 1 << 14]))
 @settings(parent=ANY_TMP, max_examples=200)
-def test_any_legal_form_is_what_protobuf_parses(
-    tmp_path: Path, data: bytes, window: int
-) -> None:
+def test_any_legal_form_is_what_protobuf_parses(tmp_path: Path, data: bytes, window: int) -> None:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(wire_module, "_WINDOW", window)
         patch.setattr(wire_module, "_RUN_WINDOW", 7 * window)
@@ -250,7 +248,9 @@ def test_double_data_goes_before_data(tmp_path: Path) -> None:
 @pytest.mark.parametrize(("kind", "code"), [(0, "d"), (1, "f"), (2, "e")])
 def test_raw_data_of_nvcaffe_goes_before_all(tmp_path: Path, kind: int, code: str) -> None:
     raw = struct.pack(f"<3{code}", 0.5, -2, 65504)
-    found = the_blob(tmp_path, shape(3), nested(5, floats(1, 2, 3)), number(10, kind), nested(12, raw), nested(13, b"x"))
+    found = the_blob(
+        tmp_path, shape(3), nested(5, floats(1, 2, 3)), number(10, kind), nested(12, raw), nested(13, b"x")
+    )
     assert found.read().tolist() == [0.5, -2, 65504]
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, replace
 from enum import Enum
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 import numpy as np
@@ -14,6 +13,7 @@ from caffe_bn_convert.errors import InvalidNetError, UnreadableError, Where
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
+    from pathlib import Path
 
     from numpy.typing import NDArray
 
@@ -141,6 +141,8 @@ class Blob:
         for part in self._parts(262144):
             out[position : position + part.size] = _cast(part, out.dtype)
             position += part.size
+        if position != out.size:
+            raise ValueError(f"a blob of {out.size} numbers has places for {position}")
         return out
 
     def _parts(self, max_values: int) -> Iterator[NDArray[Any]]:
@@ -149,12 +151,14 @@ class Blob:
             yield from (flat[i : i + max_values] for i in range(0, flat.size, max_values))
             return
         file: BinaryIO | None = None
+        opened: Path | None = None
         try:
             for span in self.spans:
-                if file is None or Path(file.name) != span.file:
+                if file is None or opened != span.file:
                     if file is not None:
                         file.close()
                     file = open_raw(span.file)
+                    opened = span.file
                 yield from _span_parts(file, span, self.encoding, max_values)
         finally:
             if file is not None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import difflib
 import re
+import stat
 from itertools import islice
 from typing import TYPE_CHECKING
 
@@ -33,17 +34,18 @@ def read_head(path: Path) -> bytes:
         UnreadableError: it may not be read.
     """
     where = Where(file=str(path))
-    if not path.exists():
-        raise WrongFileError("there is no such file", hint=_did_you_mean(path), where=where)
-    if path.is_dir():
-        raise WrongFileError("is a directory", hint=_in_directory(path), where=where)
-    if not path.is_file():
-        raise WrongFileError("is a pipe or a device", hint="Save it to a file first.", where=where)
     try:
+        mode = path.stat().st_mode
+        if stat.S_ISDIR(mode):
+            raise WrongFileError("is a directory", hint=_in_directory(path), where=where)
+        if not stat.S_ISREG(mode):
+            raise WrongFileError("is a pipe or a device", hint="Save it to a file first.", where=where)
         with path.open("rb") as file:
             head = file.read(_HEAD)
-    except OSError as error:
-        raise UnreadableError(f"cannot be read: {error.strerror}", where=where) from error
+    except (FileNotFoundError, NotADirectoryError) as error:
+        raise WrongFileError("there is no such file", hint=_did_you_mean(path), where=where) from error
+    except (OSError, ValueError) as error:
+        raise UnreadableError(f"cannot be read: {error}", where=where) from error
     if not head:
         raise WrongFileError("is empty", hint="Its download or copy has failed: get it again.", where=where)
     return head
