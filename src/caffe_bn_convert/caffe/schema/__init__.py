@@ -25,8 +25,8 @@ PACKAGE = "caffe_bn_convert"
 FIRST_FORK_ID = 10000
 """Fields and enum values from here on are those of Caffe's forks, under ids of ours.
 
-In the text of a prototxt, such an integer field also takes ``true`` and ``false``, and such a string field any
-scalar as it is written: forks disagree about their types (docs/fork-fields.md).
+In the text of a prototxt, such a string field takes any scalar as it is written, quoted or not: it may be an enum
+in the fork that it comes from (docs/fork-fields.md).
 """
 
 _Field = descriptor_pb2.FieldDescriptorProto
