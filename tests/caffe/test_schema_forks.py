@@ -33,13 +33,13 @@ def test_the_fields_of_layers_from_forks_start_past_those_of_rfcn() -> None:
     assert not numbers & {10000, 10001, 11902}
 
 
-FORK_FIELD = re.compile(r" *(?:(required|repeated) )?([\w.]+) (\w+) = (\d+)(?: \[.*\])?")
+FORK_FIELD = re.compile(r" *(?:(required|repeated) )?([\w.]+) (\w+) = (\d+)(?: \[(?:default=(.*)|packed)\])?")
 
 
-def fork_fields() -> list[tuple[str, str, str, str, int]]:
-    """(message, field, type, label, id) for every field in the details of every fork."""
+def fork_fields() -> list[tuple[str, str, str, str, int, str | None]]:
+    """(message, field, type, label, id, default) for every field in the details of every fork."""
     text = (SHARED / "FORK_FIELDS.md").read_text(encoding="utf-8").partition("# Per-fork details")[2]
-    found: list[tuple[str, str, str, str, int]] = []
+    found: list[tuple[str, str, str, str, int, str | None]] = []
     layer = scope = "LayerParameter"
     for line in text.splitlines():
         if line.startswith("## "):
@@ -51,7 +51,7 @@ def fork_fields() -> list[tuple[str, str, str, str, int]]:
         elif start := re.match(r"message ([\w.]+) \{", line):
             scope = start[1]
         elif field := FORK_FIELD.fullmatch(line):
-            found.append((scope, field[3], field[2], field[1] or "optional", int(field[4])))
+            found.append((scope, field[3], field[2], field[1] or "optional", int(field[4]), field[5]))
     return found
 
 
@@ -71,7 +71,7 @@ def test_every_field_of_every_fork_is_there_with_its_type_or_the_one_in_the_docs
     ours = {d.full_name.removeprefix(f"{PACKAGE}."): d for d in every_message()}
     into = {k: v for k, v in merged().items() if k != "ReLUParameter"}
     seen = 0
-    for name, field_name, type_, label_, _ in fork_fields():
+    for name, field_name, type_, label_, _, _ in fork_fields():
         owner = into.get(name, name)
         if owner not in ours:
             continue  # no net contains it
@@ -80,16 +80,46 @@ def test_every_field_of_every_fork_is_there_with_its_type_or_the_one_in_the_docs
         if f"{owner}.{field_name}" in listed or (owner, field_name) == ("NetParameter", "layers"):
             continue
         expected = re.sub(r"^LayerParameter\.", "V1LayerParameter.", into.get(type_, type_))
-        found = type_of(field)
-        narrow = found if field.number >= FIRST_FORK_ID else expected.replace("int64", "int32")
-        assert (found, label(field)) in ((expected, label_), (narrow, label_)), field.full_name
+        if field.number < FIRST_FORK_ID:  # BVLC's opencl branch has 64 bits for all of its 32
+            expected = expected.replace("int64", "int32")
+        assert (type_of(field), label(field)) == (expected, label_), field.full_name
     assert seen > 7000
+
+
+@needs_forks
+def test_every_default_of_a_fork_is_ours_or_in_the_docs() -> None:
+    listed = {row[0] for row in table("Defaults", "field | defaults met | taken")}
+    ours = {d.full_name.removeprefix(f"{PACKAGE}."): d for d in every_message()}
+    into = {k: v for k, v in merged().items() if k != "ReLUParameter"}
+    for name, field_name, _, label_, _, default in fork_fields():
+        owner = into.get(name, name)
+        if owner not in ours or f"{owner}.{field_name}" in listed:
+            continue
+        field = ours[owner].fields_by_name[field_name]
+        if "repeated" in (label_, label(field)):
+            continue
+        assert field.has_default_value == (default is not None), field.full_name
+        if default is not None:
+            assert default_of(field) == written(default, type_of(field)), field.full_name
+
+
+@needs_forks
+def test_every_value_of_an_enum_of_a_fork_is_there() -> None:
+    text = (SHARED / "FORK_FIELDS.md").read_text(encoding="utf-8").partition("# Per-fork details")[2]
+    ours = {e.full_name.removeprefix(f"{PACKAGE}."): e for d in every_message() for e in d.enum_types}
+    seen = 0
+    for name, values in re.findall(r"^ *enum (\w+\.\w+)(?: adds)? \{ (.*) \}$", text, re.MULTILINE):
+        enum = ours.get(name)
+        if enum is not None:
+            seen += 1
+            assert {v.split("=")[0] for v in values.split(", ")} <= set(enum.values_by_name), name
+    assert seen > 300
 
 
 @needs_forks
 def test_our_ids_are_nobody_elses() -> None:
     ours = {d.full_name.removeprefix(f"{PACKAGE}."): {f.number for f in d.fields} for d in every_message()}
-    for name, field, _, _, number in fork_fields():
+    for name, field, _, _, number, _ in fork_fields():
         if number >= FIRST_FORK_ID:
             assert number not in ours.get(name, set()), f"{name}.{field}"
 
