@@ -202,6 +202,11 @@ class Emitter:
             return [x]
         return list(self.op("Split", x, self.ints(sizes, "split"), axis=axis, outputs=len(sizes)))
 
+    def split_equally(self, x: str, parts: int, axis: int) -> list[str]:
+        """``Split`` into equal parts of a size known at run time; since opset 18 their number is an attribute."""
+        number = parts if self.opset >= 18 else None
+        return list(self.op("Split", x, axis=axis, num_outputs=number, outputs=parts))
+
     def flatten_to(self, x: Tensor, axis: int) -> str:
         """The matrix ``(volume before axis) x (volume from axis on)``."""
         new = (volume(x.shape[:axis]), volume(x.shape[axis:]))
