@@ -9,7 +9,6 @@ import numpy as np
 
 from caffe_bn_convert.layers.base import Filler, Layer, Parameter, Shapes, Source, canonical_axis, require
 from caffe_bn_convert.lint.finding import Finding
-from caffe_bn_convert.net.dim import Dim, Shape
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -19,6 +18,7 @@ if TYPE_CHECKING:
 
     from caffe_bn_convert.caffe.blob import Blob
     from caffe_bn_convert.export.emitter import Emitter, Tensor
+    from caffe_bn_convert.net.dim import Dim, Shape
 
     Float64 = np.ndarray[Any, np.dtype[np.float64]]
 

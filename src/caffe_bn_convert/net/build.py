@@ -126,6 +126,10 @@ def _read(
             hint=f"{meant}`caffe-bn-convert layers` lists what is; a plug-in can add it",
         )
     parameter = definition.parameter
+    if parameter.HasField("quantization_param"):
+        raise UnsupportedError(
+            "it is quantised to integers (quantization_param)", hint="convert the float32 net that it was made from"
+        )
     own_phase = ("TRAIN", "TEST")[parameter.phase] if parameter.HasField("phase") else phase
     source = Source(definition, own_phase, shapes)
     _count("bottom", source.bottoms, cls.BOTTOMS)

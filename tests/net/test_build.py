@@ -1,0 +1,78 @@
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+
+import caffe_bn_convert as cbc
+from tests.nets import input_layer, layer, write_net
+from tests.paths import SHARED, needs_shared
+
+CONV = "convolution_param { num_output: 4 kernel_size: 3 }"
+
+
+def test_everything_unsupported_is_listed_at_once(tmp_path):
+    prototxt, _ = write_net(
+        tmp_path,
+        input_layer(2, 3, 7, 9)
+        + layer("Convolutoin", "a")
+        + layer("Pooling", "b", rest="pooling_param { pool: STOCHASTIC kernel_size: 2 }")
+        + layer("Nonsense", "c"),
+    )
+    with pytest.raises(cbc.UnsupportedError) as caught:
+        cbc.convert(prototxt)
+    assert [problem.where.layer for problem in caught.value.problems] == ["a", "b", "c"]
+    assert [problem.where.line for problem in caught.value.problems] == [2, 3, 4]
+    assert 'did you mean "Convolution"?' in str(caught.value)
+
+
+def test_missing_weights_are_never_invented_in_silence(tmp_path):
+    prototxt, weights = write_net(tmp_path, input_layer(2, 3, 7, 9) + layer("Convolution", "c", rest=CONV), {"other": [np.ones(3)]})
+    with pytest.raises(cbc.RefusedError, match="NET001 missing-weights: no weights for the weight"):
+        cbc.convert(prototxt, weights)
+    conversion = cbc.convert(prototxt, weights, allow="NET001")
+    assert conversion.located.unused == ("other",)
+    assert not conversion.graph.nodes[0].blobs[0].read().any()
+
+
+def test_random_fillers_are_refused_whatever_is_allowed(tmp_path):
+    rest = 'convolution_param { num_output: 4 kernel_size: 3 weight_filler { type: "xavier" } }'
+    prototxt, _ = write_net(tmp_path, input_layer(2, 3, 7, 9) + layer("Convolution", "c", rest=rest))
+    with pytest.raises(cbc.InvalidNetError, match="fill it at random"):
+        cbc.convert(prototxt, allow="all")
+
+
+def test_weights_that_do_not_fit_are_refused(tmp_path):
+    text = input_layer(2, 3, 7, 9) + layer("Convolution", "c", rest=CONV)
+    prototxt, weights = write_net(tmp_path, text, {"c": [np.ones((4, 3, 3, 2)), np.ones(4)]})
+    with pytest.raises(cbc.InvalidNetError, match="the weight is 4x3x3x2 in the weights, but the layer needs 4x3x3x3"):
+        cbc.convert(prototxt, weights)
+    prototxt, weights = write_net(tmp_path, text, {"c": [np.ones((4, 3, 3, 3))]})
+    with pytest.raises(cbc.InvalidNetError, match="1 blobs for this layer, but it takes 2"):
+        cbc.convert(prototxt, weights)
+
+
+def test_dynamic_axes_reach_the_outputs(tmp_path):
+    text = input_layer(2, 3, 7, 9) + layer("Convolution", "c", rest=CONV)
+    prototxt, weights = write_net(tmp_path, text, {"c": [np.ones((4, 3, 3, 3)), np.ones(4)]})
+    graph = cbc.convert(prototxt, weights, shapes={"data": ("N", 3, "H", 9)}).graph
+    assert [str(dim) for dim in graph.shapes["c"]] == ["N", "4", "H - 2", "7"]
+    with pytest.raises(cbc.UnsupportedError, match="dynamic: C"):
+        cbc.convert(prototxt, weights, shapes={"data": (2, "C", 7, 9)})
+    with pytest.raises(cbc.InvalidNetError, match='--shape names "nobody"'):
+        cbc.convert(prototxt, weights, shapes={"nobody": (2,)})
+
+
+@needs_shared
+def test_shapes_are_those_of_caffe():
+    folder = SHARED / "prototxts"
+    expected = json.loads((folder / "SHAPES.json").read_text())
+    wrong = {}
+    for name, net in expected.items():
+        shapes = cbc.shapes(folder / name).shapes
+        differ = {blob: (shape, shapes.get(blob)) for blob, shape in net["blobs"].items() if shapes.get(blob) != tuple(shape)}
+        if differ:
+            wrong[name] = differ
+    assert len(expected) > 100
+    assert wrong == {}
