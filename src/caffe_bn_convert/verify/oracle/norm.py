@@ -116,14 +116,17 @@ def lrn(layer: Layer, bottoms: list[Array], _blobs: Blobs) -> list[Array]:
 
 
 def mvn(layer: Layer, bottoms: list[Array], _blobs: Blobs) -> list[Array]:
-    """mvn_layer.cpp: minus the mean of each plane (or each item), by its deviation plus eps (outside of the root)."""
+    """mvn_layer.cpp: minus the mean of each plane (or each item), by its deviation plus eps; 4 axes.
+
+    The eps is outside of the root. Whatever axes the bottom has, the top has four.
+    """
     p = layer.parameter.mvn_param
-    n, c, _h, _w = legacy_shape(bottoms[0])
-    x = bottoms[0].reshape(n if p.across_channels else n * c, -1)
+    shape = legacy_shape(bottoms[0])
+    x = bottoms[0].reshape(shape[0] if p.across_channels else shape[0] * shape[1], -1)
     y = x - x.mean(1, keepdims=True)
     if p.normalize_variance:
         y = y / (np.sqrt(np.square(y).mean(1, keepdims=True)) + p.eps)
-    return [y.reshape(bottoms[0].shape)]
+    return [y.reshape(shape)]
 
 
 LAYERS: dict[str, Rule] = {"BatchNorm": batch_norm, "Bias": bias, "LRN": lrn, "MVN": mvn, "Scale": scale}

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from caffe_bn_convert.caffe.definition import LayerDefinition, NetDefinition
 
     from .layer import Array
-    from .values import Plan
+    from .values import Plan, Read
 
 
 def run(
@@ -55,7 +55,8 @@ def run(
     """
     walk = plan(net)
     wanted = _wanted(walk, keep)
-    readers = Counter(key for step in walk.steps for key in step.bottoms)
+    readers = _readers(walk)
+    sizes: dict[str, tuple[int, ...]] = {} if shapes is None else shapes
     live: dict[str, Array] = {}
     result: dict[str, Array] = {}
     for step in walk.steps:
@@ -64,19 +65,19 @@ def run(
             if is_input(layer):
                 tops = [np.asarray(_given(inputs, top), dtype) for top in step.tops]
             else:
-                tops = forward(layer, [live[key] for key in step.bottoms], blobs[step.index], dtype, phase=phase)
+                bottoms = [_shaped(live, sizes, read) for read in step.bottoms]
+                tops = forward(layer, bottoms, blobs[step.index], dtype, phase=phase)
         for key, value in zip(step.tops, tops, strict=True):
-            if shapes is not None:
-                shapes[key] = value.shape
+            sizes[key] = value.shape
             if key in wanted:
                 result[key] = value
             if readers[key]:
                 live[key] = value
-        for key in step.bottoms:
-            readers[key] -= 1
-            if not readers[key]:
-                del live[key]
-    return result
+        for read in step.bottoms:
+            readers[read.key] -= 1
+            if not readers[read.key]:
+                del live[read.key]
+    return result | {key: _shaped(live, sizes, read) for key, read in walk.outputs.items()}
 
 
 def forward(
@@ -109,9 +110,19 @@ def _wanted(walk: Plan, keep: Collection[str] | None) -> frozenset[str]:
     if keep == "all":
         return keys
     kept = frozenset(keep or ())
-    if strange := sorted(kept - keys):
+    if strange := sorted(kept - keys - frozenset(walk.outputs)):
         raise UsageError(f"no values to keep under {strange}: the net does not make them")
     return kept | frozenset(walk.outputs)
+
+
+def _readers(walk: Plan) -> Counter[str]:
+    """How often each value is read: by layers, and by the net's user at the end."""
+    reads = [read for step in walk.steps for read in step.bottoms]
+    return Counter(read.key for read in (*reads, *walk.outputs.values()))
+
+
+def _shaped(live: Mapping[str, Array], shapes: Mapping[str, tuple[int, ...]], read: Read) -> Array:
+    return live[read.key].reshape(shapes[read.like])
 
 
 def _given(inputs: Mapping[str, Array], name: str) -> Array:
