@@ -15,7 +15,6 @@ if TYPE_CHECKING:
 Phase: TypeAlias = Literal["TRAIN", "TEST"]
 
 _PHASES: tuple[Phase, ...] = ("TRAIN", "TEST")
-"""By their numbers in the enum ``Phase``."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,17 +32,16 @@ def phase_of(net: NetDefinition, phase: str | None = None) -> Phase:
     Raises:
         UsageError: neither TRAIN nor TEST.
     """
-    if phase is None:
-        return _phase(net.parameter.state)
+    wanted = _phase(net.parameter.state) if phase is None else phase
     for known in _PHASES:
-        if phase == known:
+        if wanted == known:
             return known
-    raise UsageError(f'there is no phase "{phase}"', hint="the phases are TEST and TRAIN")
+    raise UsageError(f'there is no phase "{wanted}" in Caffe', hint="the phases are TEST and TRAIN")
 
 
-def _phase(message: Any) -> Phase:
-    number: int = message.phase
-    return _PHASES[number]
+def _phase(message: Any) -> str:
+    """The phase that a message names; forks have more of them."""
+    return str(message.DESCRIPTOR.fields_by_name["phase"].enum_type.values_by_number[message.phase].name)
 
 
 def state_of(net: NetDefinition, phase: str | None = None, level: int = 0, stages: Sequence[str] = ()) -> State:

@@ -61,6 +61,11 @@ def unescape(body: str) -> str:
     return out.decode("utf-8", "surrogateescape")
 
 
+def rejoin(parts: list[str]) -> str:
+    """Adjacent strings as one; a character's bytes may lie in two of them."""
+    return "".join(parts).encode("utf-8", "surrogateescape").decode("utf-8", "surrogateescape")
+
+
 def _escaped(match: re.Match[str]) -> bytes:
     """The bytes that one escape stands for."""
     if match["octal"]:

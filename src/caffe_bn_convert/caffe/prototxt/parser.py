@@ -11,7 +11,7 @@ import re
 import unicodedata
 from typing import NoReturn
 
-from caffe_bn_convert.caffe.prototxt.literals import EscapeError, is_float, is_integer, unescape
+from caffe_bn_convert.caffe.prototxt.literals import EscapeError, is_float, is_integer, rejoin, unescape
 from caffe_bn_convert.caffe.prototxt.source import Source
 from caffe_bn_convert.caffe.prototxt.tree import Block, Field, Kind, Scalar
 from caffe_bn_convert.errors import ResourceLimitError
@@ -25,7 +25,7 @@ _MAX_NUMBER = 1000
 _TOKEN = re.compile(
     r"""[ \t\n\r\v\f]*(?:\#[^\n]*[ \t\n\r\v\f]*)*   # blanks and comments
     (?: ([A-Za-z_][A-Za-z0-9_]*)                     # 1: a name or a bare word
-      | (-?(?:0|[1-9][0-9]*)(?![0-9A-Za-z_.]))       # 2: a plain whole number
+      | (-?(?:0|[1-9][0-9]{0,30})(?![0-9A-Za-z_.]))  # 2: a plain whole number
       | ("[^"\\\n]*(?:\\[^\n][^"\\\n]*)*"            # 3: a string
         |'[^'\\\n]*(?:\\[^\n][^'\\\n]*)*')
       | (-?\.?[0-9](?:[eE][+-][0-9]|[0-9A-Za-z_.])*) # 4: whatever else begins like a number
@@ -106,8 +106,8 @@ class _Parser:
         """The name of an extension, ``[package.name]``; our messages know none, but the format has them."""
         if self.text != "[":
             self.not_a_name(closing)
-        parts = []
-        while self.text != "]":
+        parts: list[str] = []
+        while self.text != "]" or len(parts) == 1:
             parts.append(self.text)
             self.advance()
             if self.kind != _WORD and self.text not in (".", "/", "]"):
@@ -192,7 +192,7 @@ class _Parser:
                 escape, at = error.args
                 raise self.source.error(self.offset + 1 + at, f"a string has no escape {escape}") from None
             self.advance()
-        return parts[0] if len(parts) == 1 else "".join(parts)
+        return parts[0] if len(parts) == 1 else rejoin(parts)
 
     def number(self) -> tuple[str, Kind]:
         """The number that comes next; ``- 1`` and ``-inf`` are two tokens."""
