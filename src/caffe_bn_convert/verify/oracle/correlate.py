@@ -24,7 +24,10 @@ ALL = slice(None)
 
 
 def output_size(size: int, kernel: int, stride: int, pad: int, dilation: int) -> int:
-    """``ConvolutionLayer::compute_output_shape`` in conv_layer.cpp; C++ division, so towards zero."""
+    """``ConvolutionLayer::compute_output_shape`` in conv_layer.cpp.
+
+    C++ divides towards zero: a kernel that is too large by less than the stride still has one place, and sticks out.
+    """
     room = size + 2 * pad - (dilation * (kernel - 1) + 1)
     count = (abs(room) // stride if room >= 0 else -(abs(room) // stride)) + 1
     if count < 1:
@@ -34,9 +37,10 @@ def output_size(size: int, kernel: int, stride: int, pad: int, dilation: int) ->
 
 def windows(x: Array, kernel: Ints, stride: Ints, pad: Ints, dilation: Ints) -> Array:
     """A read-only view (batch, channels, kernel…, output…) of the zero-padded input; no copy unless it is padded."""
-    geometry = zip(x.shape[2:], kernel, stride, pad, dilation, strict=True)
+    geometry = list(zip(x.shape[2:], kernel, stride, pad, dilation, strict=True))
     out = tuple(output_size(*one) for one in geometry)
-    x = padded(x, pad)
+    ends = [(o - 1) * s + d * (k - 1) + 1 - n - p for o, (n, k, s, p, d) in zip(out, geometry, strict=True)]
+    x = padded(x, [(p, max(p, end)) for p, end in zip(pad, ends, strict=True)])
     steps = x.strides[2:]
     return np.lib.stride_tricks.as_strided(
         x,
@@ -50,9 +54,9 @@ def windows(x: Array, kernel: Ints, stride: Ints, pad: Ints, dilation: Ints) -> 
     )
 
 
-def padded(x: Array, pad: Ints) -> Array:
-    """Zeros around the spatial axes."""
-    return np.pad(x, ((0, 0), (0, 0), *((p, p) for p in pad))) if any(pad) else x
+def padded(x: Array, pads: list[tuple[int, int]]) -> Array:
+    """Zeros before and after each spatial axis."""
+    return np.pad(x, ((0, 0), (0, 0), *pads)) if any(map(any, pads)) else x
 
 
 def convolve(
