@@ -4,7 +4,18 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from caffe_bn_convert.layers import activation, conv, data, dense, detect, join, norm, pool, recurrent
+from caffe_bn_convert.layers import (
+    activation,
+    conv,
+    data,
+    dense,
+    detect,
+    join,
+    loss,
+    norm,
+    pool,
+    recurrent,
+)
 
 if TYPE_CHECKING:
     from caffe_bn_convert.layers.base import Layer
@@ -19,4 +30,5 @@ LAYERS: dict[str, type[Layer]] = {
     **join.LAYERS,
     **detect.LAYERS,
     **recurrent.LAYERS,
+    **loss.LAYERS,
 }
