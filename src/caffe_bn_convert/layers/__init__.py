@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from caffe_bn_convert.layers import (
     activation,
+    channels,
     conv,
     data,
     dense,
@@ -14,7 +15,12 @@ from caffe_bn_convert.layers import (
     loss,
     norm,
     pool,
+    power,
+    pyramid,
     recurrent,
+    reduce,
+    shape,
+    statistics,
 )
 
 if TYPE_CHECKING:
@@ -26,8 +32,14 @@ LAYERS: dict[str, type[Layer]] = {
     **pool.LAYERS,
     **norm.LAYERS,
     **activation.LAYERS,
+    **power.LAYERS,
     **dense.LAYERS,
     **join.LAYERS,
+    **shape.LAYERS,
+    **channels.LAYERS,
+    **reduce.LAYERS,
+    **statistics.LAYERS,
+    **pyramid.LAYERS,
     **detect.LAYERS,
     **recurrent.LAYERS,
     **loss.LAYERS,

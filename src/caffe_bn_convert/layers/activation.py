@@ -9,8 +9,9 @@ import numpy as np
 
 from caffe_bn_convert.errors import UnsupportedError
 from caffe_bn_convert.layers.base import Filler, Identity, Layer, Parameter, Shapes, Source, require
-from caffe_bn_convert.layers.refuse import refuse_fork_fields, refuse_in_place
-from caffe_bn_convert.net.dim import fixed, is_fixed
+from caffe_bn_convert.layers.dialect import only
+from caffe_bn_convert.layers.inplace import refuse_in_place
+from caffe_bn_convert.layers.power import linear
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -30,7 +31,7 @@ class ReLU(Layer):
     @classmethod
     def read(cls, source: Source) -> Self:
         """Reads ``relu_param``."""
-        refuse_fork_fields(source.relu_param)
+        only(source.relu_param, ())
         return cls(source.relu_param.negative_slope)
 
     def emit(self, e: Emitter, x: Sequence[Tensor], w: Sequence[Blob]) -> Sequence[str]:  # noqa: ARG002
@@ -47,8 +48,8 @@ class ReLU6(Layer):
     @classmethod
     def read(cls, source: Source) -> Self:
         """Reads ``relu6_param``; forks that reuse ReLU's message have the slope there."""
-        refuse_fork_fields(source.relu6_param, "negative_slope")
-        refuse_fork_fields(source.relu_param)
+        only(source.relu6_param, {"negative_slope"})
+        only(source.relu_param, ())
         return cls(source.relu6_param.negative_slope or source.relu_param.negative_slope)
 
     def emit(self, e: Emitter, x: Sequence[Tensor], w: Sequence[Blob]) -> Sequence[str]:  # noqa: ARG002
@@ -71,7 +72,7 @@ class PReLU(Layer):
     def read(cls, source: Source) -> Self:
         """Reads ``prelu_param``."""
         p = source.prelu_param
-        refuse_fork_fields(p)
+        only(p, ())
         return cls(p.channel_shared, Filler.read(p, "filler", 0.25))
 
     def parameters(self, bottoms: Shapes) -> tuple[Parameter, ...]:
@@ -95,7 +96,7 @@ class ELU(Layer):
     @classmethod
     def read(cls, source: Source) -> Self:
         """Reads ``elu_param``."""
-        refuse_fork_fields(source.elu_param)
+        only(source.elu_param, ())
         return cls(source.elu_param.alpha)
 
     def emit(self, e: Emitter, x: Sequence[Tensor], w: Sequence[Blob]) -> Sequence[str]:  # noqa: ARG002
@@ -110,7 +111,7 @@ class Sigmoid(Layer):
     @classmethod
     def read(cls, source: Source) -> Self:
         """Looks at ``sigmoid_param`` for forks' fields."""
-        refuse_fork_fields(source.sigmoid_param)
+        only(source.sigmoid_param, ())
         return cls()
 
     def emit(self, e: Emitter, x: Sequence[Tensor], w: Sequence[Blob]) -> Sequence[str]:  # noqa: ARG002
@@ -154,76 +155,6 @@ class BNLL(Layer):
 
 
 @dataclass(frozen=True, slots=True)
-class Power(Layer):
-    """``(shift + scale * x) ^ power``; a constant, whatever x is, where power * scale is 0 (power_layer.cpp)."""
-
-    power: float = 1.0
-    scale: float = 1.0
-    shift: float = 0.0
-
-    @classmethod
-    def read(cls, source: Source) -> Self:
-        """Reads ``power_param``."""
-        p = source.power_param
-        refuse_fork_fields(p)
-        return cls(p.power, p.scale, p.shift)
-
-    def emit(self, e: Emitter, x: Sequence[Tensor], w: Sequence[Blob]) -> Sequence[str]:  # noqa: ARG002
-        """Mul, Add and Pow, those that do something."""
-        with np.errstate(all="ignore"):
-            if np.float32(self.power) * np.float32(self.scale) == 0:
-                return [filled(e, x[0], np.float32(1 if self.power == 0 else np.power(np.float64(self.shift), self.power)))]
-        y = linear(e, x[0].name, self.scale, self.shift)
-        return [y if self.power == 1 else e.op("Pow", y, e.constant(self.power, "power"))]
-
-
-@dataclass(frozen=True, slots=True)
-class Exp(Layer):
-    """``base ^ (shift + scale * x)``; base -1 stands for e (exp_layer.cpp).
-
-    Attributes:
-        inner: what x is multiplied by before e is raised to it.
-        outer: what the result is multiplied by.
-    """
-
-    inner: np.float32
-    outer: np.float32
-
-    @classmethod
-    def read(cls, source: Source) -> Self:
-        """Reads ``exp_param``; both factors are computed in float64 and rounded once."""
-        p = source.exp_param
-        log_base = _log_base(p.base)
-        with np.errstate(over="ignore"):
-            return cls(np.float32(log_base * p.scale), np.float32(np.exp(log_base * p.shift)))
-
-    def emit(self, e: Emitter, x: Sequence[Tensor], w: Sequence[Blob]) -> Sequence[str]:  # noqa: ARG002
-        """Exp between two Mul, those that do something."""
-        return [linear(e, e.op("Exp", linear(e, x[0].name, self.inner)), self.outer)]
-
-
-@dataclass(frozen=True, slots=True)
-class Log(Layer):
-    """The logarithm to ``base`` of ``shift + scale * x``; base -1 stands for e (log_layer.cpp)."""
-
-    scale: float
-    shift: float
-    factor: np.float32
-
-    @classmethod
-    def read(cls, source: Source) -> Self:
-        """Reads ``log_param``."""
-        p = source.log_param
-        log_base = _log_base(p.base)
-        require(log_base != 0, "there is no logarithm to base 1")
-        return cls(p.scale, p.shift, np.float32(1 / log_base))
-
-    def emit(self, e: Emitter, x: Sequence[Tensor], w: Sequence[Blob]) -> Sequence[str]:  # noqa: ARG002
-        """Log, with Mul and Add around it where they do something."""
-        return [linear(e, e.op("Log", linear(e, x[0].name, self.scale, self.shift)), self.factor)]
-
-
-@dataclass(frozen=True, slots=True)
 class Clip(Layer):
     """``max(min, min(x, max))`` (clip_layer.cpp)."""
 
@@ -254,7 +185,7 @@ class Threshold(Layer):
     @classmethod
     def read(cls, source: Source) -> Self:
         """Reads ``threshold_param``."""
-        refuse_fork_fields(source.threshold_param)
+        only(source.threshold_param, ())
         return cls(source.threshold_param.threshold)
 
     def emit(self, e: Emitter, x: Sequence[Tensor], w: Sequence[Blob]) -> Sequence[str]:  # noqa: ARG002
@@ -295,7 +226,7 @@ class Dropout(Layer):
         p = source.dropout_param
         if source.phase == "TRAIN":
             raise UnsupportedError("Dropout is random in the TRAIN phase", hint="convert the net in the TEST phase")
-        refuse_fork_fields(p, "scale_train", "sqrt_scale", "random_seed")
+        only(p, {"scale_train", "sqrt_scale", "random_seed"})
         if p.scale_train:
             return cast("Self", Identity())
         return cls(np.float32(1 - p.dropout_ratio))
@@ -310,24 +241,6 @@ def leaky(e: Emitter, x: str, slope: float) -> str:
     return str(e.op("LeakyRelu", x, alpha=slope) if slope else e.op("Relu", x))
 
 
-def linear(e: Emitter, x: str, scale: float | np.float32, shift: float = 0.0) -> str:
-    """``scale * x + shift`` by the nodes that do something."""
-    if scale != 1:
-        x = str(e.op("Mul", x, e.constant(scale, "scale")))
-    return str(e.op("Add", x, e.constant(shift, "shift"))) if shift != 0 else x
-
-
-def filled(e: Emitter, like: Tensor, value: np.float32) -> str:
-    """A tensor of the shape of ``like`` that holds nothing but ``value``."""
-    shape = e.ints(fixed(like.shape), "shape") if is_fixed(like.shape) else e.op("Shape", like.name)
-    return str(e.op("ConstantOfShape", shape, value=np.array([value], np.float32)))
-
-
-def _log_base(base: float) -> np.float64:
-    require(base == -1 or 0 < base < np.inf, f"base {base:g} is not a positive number")
-    return np.float64(1) if base == -1 else np.log(np.float64(base))
-
-
 LAYERS: dict[str, type[Layer]] = {
     "ReLU": ReLU,
     "ReLU6": ReLU6,
@@ -337,9 +250,6 @@ LAYERS: dict[str, type[Layer]] = {
     "TanH": TanH,
     "AbsVal": AbsVal,
     "BNLL": BNLL,
-    "Power": Power,
-    "Exp": Exp,
-    "Log": Log,
     "Clip": Clip,
     "Threshold": Threshold,
     "Swish": Swish,

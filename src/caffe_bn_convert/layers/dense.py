@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from caffe_bn_convert.layers.base import Filler, Layer, Parameter, Shapes, Source, canonical_axis, require
-from caffe_bn_convert.layers.refuse import refuse_fork_fields, refuse_in_place
+from caffe_bn_convert.layers.dialect import only
+from caffe_bn_convert.layers.inplace import refuse_in_place
 from caffe_bn_convert.net.dim import Dim, Shape, Symbol, fixed, volume
 
 if TYPE_CHECKING:
@@ -40,7 +41,7 @@ class InnerProduct(Layer):
     def read(cls, source: Source) -> Self:
         """Reads ``inner_product_param``."""
         p = source.inner_product_param
-        refuse_fork_fields(p, "weight_fixed")
+        only(p, {"weight_fixed"})
         refuse_in_place(source)
         require(p.num_output > 0, "inner_product_param needs num_output")
         fillers = Filler.read(p, "weight_filler"), Filler.read(p, "bias_filler")
@@ -86,7 +87,7 @@ class Embed(Layer):
     def read(cls, source: Source) -> Self:
         """Reads ``embed_param``."""
         p = source.embed_param
-        refuse_fork_fields(p)
+        only(p, ())
         refuse_in_place(source)
         require(p.num_output > 0 and p.input_dim > 0, "embed_param needs num_output and input_dim")
         fillers = Filler.read(p, "weight_filler"), Filler.read(p, "bias_filler")

@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from caffe_bn_convert.errors import InvalidNetError, UnsupportedError
-from caffe_bn_convert.layers.activation import filled
 from caffe_bn_convert.layers.base import Identity, Layer, Shapes, Source, canonical_axis, require
-from caffe_bn_convert.layers.refuse import refuse_fork_fields, refuse_in_place
+from caffe_bn_convert.layers.dialect import only
+from caffe_bn_convert.layers.inplace import refuse_in_place
+from caffe_bn_convert.layers.power import filled
 from caffe_bn_convert.net.dim import Dim, Shape, Symbol, divide, fixed, is_fixed, show
 
 if TYPE_CHECKING:
@@ -34,7 +35,7 @@ class Concat(Layer):
     @classmethod
     def read(cls, source: Source) -> Self:
         """Reads ``concat_param``."""
-        refuse_fork_fields(source.concat_param)
+        only(source.concat_param, ())
         refuse_in_place(source)
         return cls(_axis_or(source.concat_param, "concat_dim"))
 
@@ -44,7 +45,10 @@ class Concat(Layer):
         axis = canonical_axis(self.axis, len(first))
         total: Dim = 0
         for shape in bottoms:
-            agrees = len(shape) == len(first) and (*shape[:axis], *shape[axis + 1 :]) == (*first[:axis], *first[axis + 1 :])
+            agrees = len(shape) == len(first) and (*shape[:axis], *shape[axis + 1 :]) == (
+                *first[:axis],
+                *first[axis + 1 :],
+            )
             require(agrees, f"its bottoms are {show(first)} and {show(shape)}, which differ in more than axis {axis}")
             total = total + shape[axis]
         return ((*first[:axis], total, *first[axis + 1 :]),)
@@ -70,10 +74,12 @@ class Slice(Layer):
     def read(cls, source: Source) -> Self:
         """Reads ``slice_param``."""
         p = source.slice_param
-        refuse_fork_fields(p)
+        only(p, ())
         refuse_in_place(source)
         points = tuple(p.slice_point)
-        require(not points or len(points) == source.tops - 1, f"it has {source.tops} tops but {len(points)} slice points")
+        require(
+            not points or len(points) == source.tops - 1, f"it has {source.tops} tops but {len(points)} slice points"
+        )
         require(all(a < b for a, b in pairwise((0, *points))), f"the slice points {points} do not rise from 0")
         return cls(_axis_or(p, "slice_dim"), points, source.tops)
 
@@ -82,8 +88,13 @@ class Slice(Layer):
         size = x[canonical_axis(self.axis, len(x))]
         if self.points:
             last = size - self.points[-1]
-            require(not isinstance(last, int) or last >= 0, f"slice point {self.points[-1]} is beyond the axis of {size}")
-            require(not isinstance(size, int) or self.parts <= size, f"{self.parts} tops are more than the axis of {size} has")
+            require(
+                not isinstance(last, int) or last >= 0, f"slice point {self.points[-1]} is beyond the axis of {size}"
+            )
+            require(
+                not isinstance(size, int) or self.parts <= size,
+                f"{self.parts} tops are more than the axis of {size} has",
+            )
             return (*(b - a for a, b in pairwise((0, *self.points))), last)
         part = divide(size, self.parts)
         if part is None:
@@ -123,7 +134,7 @@ class Eltwise(Layer):
     def read(cls, source: Source) -> Self:
         """Reads ``eltwise_param``; coefficients are refused for PROD, as Caffe does, and mean nothing for MAX."""
         p = source.eltwise_param
-        refuse_fork_fields(p)
+        only(p, ())
         operation = {0: "PROD", 1: "SUM", 2: "MAX"}.get(p.operation)
         if operation is None:
             raise UnsupportedError("its operation is a fork's; PROD, SUM and MAX are supported")
@@ -137,7 +148,9 @@ class Eltwise(Layer):
     def shapes(self, bottoms: Shapes) -> Shapes:
         """That of all bottoms."""
         for shape in bottoms:
-            require(shape == bottoms[0], f"its bottoms are {show(bottoms[0])} and {show(shape)}; they must have one shape")
+            require(
+                shape == bottoms[0], f"its bottoms are {show(bottoms[0])} and {show(shape)}; they must have one shape"
+            )
         return (bottoms[0],)
 
     def emit(self, e: Emitter, x: Sequence[Tensor], w: Sequence[Blob]) -> Sequence[str]:  # noqa: ARG002
@@ -198,7 +211,9 @@ class Filter(Layer):
     def read(cls, source: Source) -> Self:
         """No parameters; the symbol is named after the layer, as two filters do not keep the same number."""
         refuse_in_place(source)
-        require(source.tops == source.bottoms - 1, f"it has {source.bottoms} bottoms, so it needs {source.bottoms - 1} tops")
+        require(
+            source.tops == source.bottoms - 1, f"it has {source.bottoms} bottoms, so it needs {source.bottoms - 1} tops"
+        )
         return cls(Symbol.named(f"{source.definition.name}/rows"))
 
     def shapes(self, bottoms: Shapes) -> Shapes:
