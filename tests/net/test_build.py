@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import re
 
 import numpy as np
 import pytest
@@ -9,6 +10,8 @@ import caffe_bn_convert as cbc
 from tests.nets import input_layer, layer, write_net
 from tests.paths import SHARED, needs_shared
 
+# Caffe puts a Split behind every blob with several readers, and a nameless top on a loss without one.
+MADE_BY_CAFFE = re.compile(r"_split_\d+$|^\(automatic\)$")
 CONV = "convolution_param { num_output: 4 kernel_size: 3 }"
 
 
@@ -28,7 +31,9 @@ def test_everything_unsupported_is_listed_at_once(tmp_path):
 
 
 def test_missing_weights_are_never_invented_in_silence(tmp_path):
-    prototxt, weights = write_net(tmp_path, input_layer(2, 3, 7, 9) + layer("Convolution", "c", rest=CONV), {"other": [np.ones(3)]})
+    prototxt, weights = write_net(
+        tmp_path, input_layer(2, 3, 7, 9) + layer("Convolution", "c", rest=CONV), {"other": [np.ones(3)]}
+    )
     with pytest.raises(cbc.RefusedError, match="NET001 missing-weights: no weights for the weight"):
         cbc.convert(prototxt, weights)
     conversion = cbc.convert(prototxt, weights, allow="NET001")
@@ -71,7 +76,9 @@ def test_shapes_are_those_of_caffe():
     wrong = {}
     for name, net in expected.items():
         shapes = cbc.shapes(folder / name).shapes
-        differ = {blob: (shape, shapes.get(blob)) for blob, shape in net["blobs"].items() if shapes.get(blob) != tuple(shape)}
+        differ = {
+            blob: (shape, shapes.get(blob)) for blob, shape in net["blobs"].items() if shapes.get(blob) != tuple(shape)
+        }
         if differ:
             wrong[name] = differ
     assert len(expected) > 100

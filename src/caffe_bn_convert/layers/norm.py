@@ -9,6 +9,7 @@ import numpy as np
 
 from caffe_bn_convert.layers.base import Filler, Layer, Parameter, Shapes, Source, canonical_axis, require
 from caffe_bn_convert.lint.finding import Finding
+from caffe_bn_convert.net.dim import show
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -228,7 +229,7 @@ def _span(axis: int, num_axes: int, bottoms: Shapes) -> tuple[int, int]:
     count = len(bottoms[1])
     require(
         bottoms[0][first : first + count] == bottoms[1],
-        f"the second bottom is {bottoms[1]}, but the first has {bottoms[0][first:]} from axis {axis} on",
+        f"the second bottom is {show(bottoms[1])}, but the first has {show(bottoms[0][first:])} from axis {axis} on",
     )
     return first, count
 
