@@ -19,6 +19,7 @@ from caffe_bn_convert.layers import (
     pyramid,
     recurrent,
     reduce,
+    resample,
     shape,
     statistics,
 )
@@ -43,4 +44,5 @@ LAYERS: dict[str, type[Layer]] = {
     **detect.LAYERS,
     **recurrent.LAYERS,
     **loss.LAYERS,
+    **resample.LAYERS,
 }
