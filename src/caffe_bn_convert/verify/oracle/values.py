@@ -86,7 +86,12 @@ def shares_memory(parameter: Any) -> bool:
         return True
     if parameter.type in ("Concat", "Slice"):
         return len(parameter.bottom) == len(parameter.top) == 1
-    return parameter.type == "Permute" and list(parameter.permute_param.order) == sorted(parameter.permute_param.order)
+    return parameter.type == "Permute" and _is_identity(list(parameter.permute_param.order))
+
+
+def _is_identity(order: list[int]) -> bool:
+    """Whether a Permute moves nothing; axes that it does not list come last, in their order."""
+    return order == list(range(len(order)))
 
 
 @dataclass(slots=True)
