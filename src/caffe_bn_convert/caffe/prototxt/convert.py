@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, TypeAlias
 from google.protobuf.descriptor import FieldDescriptor
 
 from caffe_bn_convert.caffe.prototxt.literals import is_float, parse_float, parse_integer
+from caffe_bn_convert.caffe.schema import FIRST_FORK_ID
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -48,7 +49,10 @@ def converter(field: FieldDescriptor) -> Callable[[Scalar], Value]:
         return _bool
     if field.enum_type is not None:
         return partial(_enum, field.enum_type)
-    return _bytes if field.type == FieldDescriptor.TYPE_BYTES else _string
+    if field.type == FieldDescriptor.TYPE_BYTES:
+        return _bytes
+    # Enums of forks whose values are on no record are strings in our schema: their words come without quotes.
+    return _word_or_string if field.number >= FIRST_FORK_ID else _string
 
 
 def did_you_mean(word: str, known: Iterable[str]) -> str | None:
@@ -98,6 +102,10 @@ def _enum(enum: EnumDescriptor, scalar: Scalar) -> int:
     takes = "one of " + ", ".join(names) if len(names) <= 8 else f"a {enum.name}"
     hint = did_you_mean(scalar.text, names)
     raise MismatchError(takes, "write it without quotes" if scalar.kind == "string" and scalar.text in names else hint)
+
+
+def _word_or_string(scalar: Scalar) -> str:
+    return scalar.text if scalar.kind == "word" else _string(scalar)
 
 
 def _string(scalar: Scalar) -> str:
