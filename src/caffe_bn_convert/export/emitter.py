@@ -149,6 +149,11 @@ class Emitter:
 
     # What differs between opsets, or takes more than one node.
 
+    @property
+    def max_roi_pool_runs(self) -> bool:
+        """Whether runtimes have MaxRoiPool: onnxruntime's CPU has no kernel for that of opset 22."""
+        return self.opset < 22
+
     def reduce(self, kind: str, x: str, axes: Sequence[int], *, keepdims: bool) -> str:
         """``Reduce<kind>``: axes became an input at opset 13 for Sum and at 18 for the others."""
         if not axes:

@@ -20,6 +20,7 @@ from caffe_bn_convert.layers import (
     recurrent,
     reduce,
     resample,
+    roi,
     shape,
     statistics,
 )
@@ -45,4 +46,5 @@ LAYERS: dict[str, type[Layer]] = {
     **recurrent.LAYERS,
     **loss.LAYERS,
     **resample.LAYERS,
+    **roi.LAYERS,
 }
