@@ -12,7 +12,7 @@ from caffe_bn_convert.layers.base import Layer, Shapes, Source, canonical_axis, 
 from caffe_bn_convert.layers.dialect import only
 from caffe_bn_convert.layers.inplace import refuse_in_place
 from caffe_bn_convert.layers.power import linear
-from caffe_bn_convert.net.dim import Dim, fixed, volume
+from caffe_bn_convert.net.dim import Dim, volume
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -97,21 +97,26 @@ class ArgMax(Layer):
 
     def _best(self, e: Emitter, x: str, axis: int, size: Dim) -> tuple[Callable[[], str], Callable[[], str]]:
         """What emits the values, and what emits their indices."""
-        if self.top_k > 1:
-            values, backward = self._top(e, x, axis)
-            (count,) = fixed((size,))
-            last = e.constant(count - 1, "last", np.int64)
-            return lambda: values, lambda: str(e.op("Cast", e.op("Sub", last, backward), to=1))
-        return (
-            lambda: e.reduce("Max", x, [axis], keepdims=True),
-            lambda: str(e.op("Cast", e.op("ArgMax", x, axis=axis, keepdims=1, select_last_index=1), to=1)),
-        )
+        if self.top_k == 1:
+            return (
+                lambda: e.reduce("Max", x, [axis], keepdims=True),
+                lambda: str(e.op("Cast", e.op("ArgMax", x, axis=axis, keepdims=1, select_last_index=1), to=1)),
+            )
+        values, backward = self._top(e, x, axis)
+        return lambda: values, lambda: str(e.op("Cast", e.op("Sub", _last(e, x, axis, size), backward), to=1))
 
     def _top(self, e: Emitter, x: str, axis: int) -> tuple[str, str]:
         # TopK prefers the lowest index among equals, Caffe the highest: so the axis is turned around first.
         turned = e.op("Slice", x, e.ints([-1]), e.ints([np.iinfo(np.int64).min]), e.ints([axis]), e.ints([-1]))
         values, indices = e.op("TopK", turned, e.ints([self.top_k], "k"), axis=axis, outputs=2)
         return values, indices
+
+
+def _last(e: Emitter, x: str, axis: int, size: Dim) -> str:
+    """The last index along an axis."""
+    if isinstance(size, int):
+        return e.constant(size - 1, "last", np.int64)
+    return str(e.op("Sub", e.op("Gather", e.op("Shape", x), e.ints([axis], "axis"), axis=0), e.ints([1], "one")))
 
 
 @dataclass(frozen=True, slots=True)
