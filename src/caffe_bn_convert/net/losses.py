@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from caffe_bn_convert.caffe.definition import LayerDefinition, NetDefinition
 
@@ -41,18 +41,25 @@ class Note:
     text: str
 
 
-def leave_out_losses(net: NetDefinition) -> tuple[NetDefinition, list[Note]]:
+def is_loss(layer: LayerDefinition) -> bool:
+    """Whether a layer is of a type in ``LEFT_OUT``."""
+    return layer.type in LEFT_OUT
+
+
+def leave_out_losses(
+    net: NetDefinition, leaves: Callable[[LayerDefinition], bool] = is_loss
+) -> tuple[NetDefinition, list[Note]]:
     """The net without losses and Accuracy.
 
     SoftmaxWithLoss leaves a Softmax, SigmoidCrossEntropyLoss a Sigmoid, called "prob" (or like the loss, where that name
     is taken), unless the same activation of the same blob is there already. What only a left-out layer read, such as
-    the labels, goes too.
+    the labels, goes too. ``leaves`` says which layers are left out.
     """
     layers: list[LayerDefinition] = []
     notes: list[Note] = []
     only_read: set[str] = set()
     for layer in net.layers:
-        if layer.type not in LEFT_OUT:
+        if not leaves(layer):
             layers.append(layer)
             continue
         only_read.update(layer.parameter.bottom)
