@@ -226,6 +226,11 @@ class Dropout(Layer):
         p = source.dropout_param
         if source.phase == "TRAIN":
             raise UnsupportedError("Dropout is random in the TRAIN phase", hint="convert the net in the TEST phase")
+        if p.sample_weights_test:
+            raise UnsupportedError(
+                "Dropout with sample_weights_test is random at test time, too (Bayesian SegNet)",
+                hint="remove sample_weights_test; the result is then the expectation that the samples spread around",
+            )
         only(p, {"scale_train", "sqrt_scale", "random_seed"})
         if p.scale_train:
             return cast("Self", Identity())

@@ -59,18 +59,29 @@ class Im2col(Layer):
         """Pad; one Gather for each spatial axis, which makes it (kernel, position); Transpose and Reshape."""
         shape = x[0].shape
         (top,) = self.shapes((shape,))
-        axis, (channels, *_), window = self._split(shape)
-        value, count = x[0].name, len(window.kernel)
-        if any(window.pad):
-            pads = [0] * (axis + 1) + list(window.pad)
-            value = e.op("Pad", value, e.ints(pads * 2, "pads"))
-        for i, size in enumerate(fixed(top[axis + 1 :])):
-            cells = np.arange(window.kernel[i])[:, None] * window.dilation[i] + np.arange(size) * window.stride[i]
-            value = e.op("Gather", value, e.constant(cells, "cells", np.int64), axis=axis + 1 + 2 * i)
-        kernels = [axis + 1 + 2 * i for i in range(count)]
+        axis, (channels, *spatial), window = self._split(shape)
+        cells = [
+            np.arange(kernel)[:, None] * dilation + np.arange(size) * stride
+            for kernel, dilation, stride, size in zip(
+                window.kernel, window.dilation, window.stride, fixed(top[axis + 1 :]), strict=True
+            )
+        ]
+        ends = [int(c.max()) + 1 - n - pad for c, n, pad in zip(cells, spatial, window.pad, strict=True)]
+        value = _padded(e, x[0].name, axis, window.pad, ends)
+        for i, indices in enumerate(cells):
+            value = e.op("Gather", value, e.constant(indices, "cells", np.int64), axis=axis + 1 + 2 * i)
+        kernels = [axis + 1 + 2 * i for i in range(len(cells))]
         value = e.op("Transpose", value, perm=[*range(axis + 1), *kernels, *(k + 1 for k in kernels)])
         apart = (*shape[:axis], channels, *window.kernel, *top[axis + 1 :])
         return [e.reshape(value, apart, top)]
+
+
+def _padded(e: Emitter, x: str, axis: int, starts: Sequence[int], ends: Sequence[int]) -> str:
+    """Zeros around the axes behind ``axis``; behind each as many as its windows reach, be it more or less than in front."""
+    if not any(starts) and max(ends) <= 0:
+        return x
+    in_front = [0] * (axis + 1)
+    return str(e.op("Pad", x, e.ints([*in_front, *starts, *in_front, *(max(0, end) for end in ends)], "pads")))
 
 
 @dataclass(frozen=True, slots=True)
