@@ -102,3 +102,22 @@ def test_refinedet_drops_unlikely_anchors_and_decodes_twice(apply):
 def test_detection_output_refuses(apply, text, bottoms):
     with pytest.raises(InvalidNetError):
         apply("DetectionOutput", f"detection_output_param {{ {text} }}", *bottoms)
+
+
+def test_prior_box_clustered_does_not_cut_its_sizes(apply):
+    text = "prior_box_param { width: 10.5 height: 6.25 width: 3 height: 4 step: 16 }"
+    top = apply("PriorBoxClustered", text, FEATURE, IMAGE)[0]
+    assert top.shape == (1, 2, 3 * 5 * 2 * 4)
+    expected = [(8 - 5.25) / 40, (8 - 3.125) / 30, (8 + 5.25) / 40, (8 + 3.125) / 30]
+    np.testing.assert_allclose(top[0, 0, :4], expected)
+    with pytest.raises(InvalidNetError, match="heights"):
+        apply("PriorBoxClustered", "prior_box_param { width: 3 }", FEATURE, IMAGE)
+
+
+def test_extended_rows_name_the_cell(apply):
+    priors = np.concatenate([np.tile([0, 0, 0.5, 0.5], 12), np.full(48, 0.1)]).reshape(1, 2, 48)
+    confidence = np.zeros((1, 12, 2))
+    confidence[0, 2 * (1 * 3 + 2) + 1, 1] = 0.9  # row 1, column 2, anchor 1 of 2×3 cells with 2 anchors
+    text = "detection_output_param { num_classes: 2 confidence_threshold: 0.1 }"
+    top = apply("DetectionOutputExtended", text, np.zeros((1, 2, 3, 8)), confidence, priors)[0]
+    np.testing.assert_allclose(top[0, 0], [[0, 1, 0.9, 0, 0, 0.5, 0.5, 1, 2, 1]], rtol=1e-6)

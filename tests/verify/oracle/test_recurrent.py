@@ -61,3 +61,34 @@ def test_missing_weights_with_a_random_filler(apply):
     text = 'recurrent_param { num_output: 2 weight_filler { type: "gaussian" } }'
     with pytest.raises(UnsupportedError, match="gaussian"):
         apply("LSTM", text, np.zeros((4, 5, 3)), np.zeros((4, 5)))
+
+
+def _blobs_of_lstm(inputs=3, size=2):
+    random = np.random.default_rng(5)
+    return [random.standard_normal(shape) for shape in ((4 * size, inputs), (4 * size,), (4 * size, size))]
+
+
+def test_lstm_of_forks_computes_what_caffes_does(apply):
+    random = np.random.default_rng(4)
+    w, b, u = _blobs_of_lstm()
+    x, marks = random.standard_normal((4, 5, 3)), random.integers(0, 2, (4, 5)).astype(float)
+    marks[0] = 0
+    expected = apply("LSTM", "recurrent_param { num_output: 2 }", x, marks, blobs=(w, b, u))[0]
+    ctpn = apply("Lstm", "lstm_param { num_output: 2 }", x, marks, blobs=(w, u, b))[0]
+    np.testing.assert_allclose(ctpn, expected, rtol=1e-12)
+    flat = apply(
+        "Lstm", "lstm_param { num_output: 2 batch_size: 5 }", x.reshape(20, 3), marks.ravel(), blobs=(w, u, b)
+    )[0]
+    np.testing.assert_allclose(flat, expected.reshape(20, 2), rtol=1e-12)
+
+
+def test_lstm_of_forks_without_marks_is_one_sequence(apply):
+    x, (w, b, u) = np.random.default_rng(6).standard_normal((4, 3)), _blobs_of_lstm()
+    marks = np.array([0.0, 1, 1, 1])
+    alone = apply("Lstm", "lstm_param { num_output: 2 }", x, blobs=(w, u, b))[0]
+    np.testing.assert_array_equal(alone, apply("Lstm", "lstm_param { num_output: 2 }", x, marks, blobs=(w, u, b))[0])
+
+
+def test_lstm_of_forks_refuses_a_batch_that_does_not_divide(apply):
+    with pytest.raises(InvalidNetError, match="batch_size 3"):
+        apply("Lstm", "lstm_param { num_output: 2 batch_size: 3 }", np.zeros((4, 3)))

@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from caffe_bn_convert.errors import InvalidNetError
+from caffe_bn_convert.errors import InvalidNetError, UnsupportedError
 from caffe_bn_convert.verify.oracle.roi import rounded
 
 
@@ -47,3 +47,19 @@ def test_psroi_pooling_by_hand(apply):
 def test_refuses_bad_regions(apply, rois):
     with pytest.raises(InvalidNetError, match="ROIs"):
         apply("ROIPooling", "roi_pooling_param { pooled_h: 2 pooled_w: 3 }", MAP, rois)
+
+
+def test_roi_align_of_the_mask_rcnn_fork(apply):
+    maps = np.random.default_rng(1).standard_normal((1, 2, 5, 6))
+    text = "roi_align_param { pooled_h: 1 pooled_w: 1 spatial_scale: 1 }"
+    # The bin goes from 1 to 3, its first four cells are (1, 1), (1, 2), (1, 3), (2, 1). From 1 to 2, the region's own
+    # end, they stand at -1 and 1 (cell 3 too), of which a sample at ±0.5 takes half of the nearer.
+    top = apply("ROIAlign", text, maps, [[0, 1, 1, 2, 2]])[0]
+    v = maps[0]
+    samples = [v[:, 1, 1], v[:, 1, 2] + v[:, 1, 3], v[:, 2, 1], 0 * v[:, 1, 1]]
+    np.testing.assert_allclose(top[0, :, 0, 0], np.max(samples, axis=0) / 4, rtol=1e-6)
+
+
+def test_roi_align_refuses_other_dialects(apply):
+    with pytest.raises(UnsupportedError, match="sampling_ratio"):
+        apply("ROIAlign", "roi_align_param { pooled_h: 1 pooled_w: 1 sampling_ratio: 2 }", MAP, [[0, 1, 1, 2, 2]])

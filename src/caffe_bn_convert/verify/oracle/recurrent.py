@@ -8,10 +8,19 @@ import numpy as np
 
 from caffe_bn_convert.errors import InvalidNetError
 
+from .fields import fields
 from .filler import weight
 
 if TYPE_CHECKING:
+    from .fields import Fields
     from .layer import Array, Blobs, Layer, Rule
+
+
+class _Filler:
+    """A fork's filler block, as :func:`.filler.fill` reads it."""
+
+    def __init__(self, given: Fields) -> None:
+        self.type, self.value = given.word("type", "constant"), given.number("value", 0)
 
 
 class _Weights:
@@ -107,5 +116,47 @@ def rnn(layer: Layer, bottoms: list[Array], blobs: Blobs) -> list[Array]:
     return _tops(sequence, outputs, [h])
 
 
-LAYERS: dict[str, Rule] = {"LSTM": lstm, "RNN": rnn}
+def _is_ctpn(given: Fields, x: Array, first: Array | None) -> bool:
+    """Whether ``Lstm`` is CTPN's, with x (T, N, …), and not caffe-lstm's, with x (T·N, …) and ``batch_size``."""
+    if x.ndim < 3 or given.has("batch_size"):
+        return False
+    return first is None or first.size == 4 * given.integer("num_output", 0) * x[0, 0].size
+
+
+def lstm_of_forks(layer: Layer, bottoms: list[Array], blobs: Blobs) -> list[Array]:
+    """``Lstm`` of caffe-lstm and of CTPN (their lstm_layer.cpp): blobs W_x, W_h, b; gates i, f, o, g.
+
+    The second bottom marks by 0 where a sequence begins; without it the first step does. Any other mark counts as 1.
+    """
+    given, x = fields(layer, "lstm_param"), bottoms[0]
+    size = given.integer("num_output", 0)
+    own_axes = _is_ctpn(given, x, blobs[0] if blobs else None)
+    streams = x.shape[1] if own_axes else given.integer("batch_size", 1)
+    if not 1 <= len(bottoms) <= 2 or size < 1 or x.ndim < 2 or (not own_axes and x.shape[0] % streams):
+        raise InvalidNetError(f"Lstm's bottom {x.shape} does not fit num_output {size} or batch_size {streams}")
+    steps = x.shape[0] if own_axes else x.shape[0] // streams
+    inputs = x.reshape(steps, streams, -1)
+    matrices, biases = (_Filler(given.inner(f"{name}_filler")) for name in ("weight", "bias"))
+    forward = weight(layer, blobs, 0, (4 * size, inputs.shape[2]), matrices)
+    recurrent = weight(layer, blobs, 1, (4 * size, size), matrices)
+    gates = inputs @ forward.T + weight(layer, blobs, 2, (4 * size,), biases)
+    begins = np.broadcast_to((np.arange(steps) == 0)[:, None], (steps, streams))
+    marks = bottoms[1].reshape(steps, streams) != 0 if len(bottoms) == 2 else ~begins
+    top = _unrolled(gates, recurrent, marks)
+    return [top if own_axes else top.reshape(-1, size)]
+
+
+def _unrolled(gates: Array, recurrent: Array, marks: Array) -> Array:
+    """Hidden states (T, N, H) from gates (T, N, 4H); where a mark is false, nothing comes over from the step before."""
+    h = c = np.zeros((gates.shape[1], recurrent.shape[1]), gates.dtype)
+    outputs = []
+    for step, mark in zip(gates, marks[..., None], strict=True):
+        i, f, o, g = np.split(step + np.where(mark, h @ recurrent.T, 0), 4, axis=1)
+        c = np.where(mark, _sigmoid(f), 0) * c + _sigmoid(i) * np.tanh(g)
+        h = _sigmoid(o) * np.tanh(c)
+        outputs.append(h)
+    return np.stack(outputs)
+
+
+LAYERS: dict[str, Rule] = {"LSTM": lstm, "Lstm": lstm_of_forks, "RNN": rnn}
 DISCONTINUOUS: frozenset[str] = frozenset()

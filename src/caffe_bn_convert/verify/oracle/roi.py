@@ -6,11 +6,12 @@ Where the regions fall is computed in float32 whatever the layer's dtype, as Caf
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
 
-from caffe_bn_convert.errors import InvalidNetError
+from caffe_bn_convert.errors import InvalidNetError, UnsupportedError
 
 from .fields import fields
 from .layer import expect
@@ -101,5 +102,65 @@ def psroi_pooling(layer: Layer, bottoms: list[Array], _blobs: Blobs) -> list[Arr
     return [everywhere[:, :, bins[:, None], bins, bins[:, None], bins]]
 
 
-LAYERS: dict[str, Rule] = {"PSROIPooling": psroi_pooling, "ROIPooling": roi_pooling}
+def roi_align(layer: Layer, bottoms: list[Array], _blobs: Blobs) -> list[Array]:
+    """``ROIAlign`` of the Mask R-CNN fork and synopsys-caffe (roi_align_layer.cpp), which is not Detectron's.
+
+    Each bin is the largest of four sums over its first four cells, weighted by where they stand in the *region*.
+    """
+    expect(layer, bottoms, 2)
+    given, x = fields(layer, "roi_align_param"), bottoms[0]
+    down, across = given.integer("pooled_h", 0), given.integer("pooled_w", 0)
+    if given.has("sampling_ratio"):
+        raise UnsupportedError("roi_align_param.sampling_ratio is another fork's dialect of ROIAlign")
+    if down < 1 or across < 1:
+        raise InvalidNetError("ROIAlign needs pooled_h and pooled_w")
+    image, corners = regions(bottoms[1], len(x))
+    scaled = corners * np.float32(given.number("spatial_scale", 1))
+    top = np.zeros((len(image), x.shape[1], down, across), x.dtype)
+    # Caffe reads the cell behind the last row or column from memory as it lies there; behind the last image be zeros.
+    memory = np.append(x.reshape(-1), np.zeros(x[0, 0].size + x.shape[3] + 1, x.dtype))
+    for n, ph, pw in np.ndindex(len(image), down, across):
+        rows = _bin(scaled[n, 1], scaled[n, 3], ph, down, x.shape[2])
+        columns = _bin(scaled[n, 0], scaled[n, 2], pw, across, x.shape[3])
+        top[n, :, ph, pw] = _largest(memory, x.shape, int(image[n]), rows, columns)
+    return [top]
+
+
+@dataclass(frozen=True, slots=True)
+class _Bin:
+    """One bin along one axis: its cells, where these stand from -1 to 1 in the region, and whether it has no length."""
+
+    cells: Array
+    place: Array
+    empty: bool
+
+
+def _bin(start: np.float32, end: np.float32, index: int, bins: int, limit: int) -> _Bin:
+    one, top = np.float32(1), np.float32(limit)
+    step = max(end - start + one, one) / np.float32(bins)
+    low = min(max(np.float32(index) * step + start, np.float32(0)), top)
+    high = min(max(np.float32(index + 1) * step + start, np.float32(0)), top)
+    cells = np.arange(int(np.ceil(low)), int(np.floor(high)) + 1)
+    if end == start:
+        place = np.zeros(len(cells), np.float32)
+    else:
+        place = (np.float32(2) * (cells.astype(np.float32) - start) / (end - start) - one).clip(-1, 1)
+    return _Bin(cells, place, bool(high <= low))
+
+
+def _largest(memory: Array, shape: tuple[int, ...], image: int, rows: _Bin, columns: _Bin) -> Array:
+    """One bin for all channels; ``shape`` is that of the maps in ``memory``."""
+    pairs = [(i, j) for i in range(len(rows.cells)) for j in range(len(columns.cells))][:4]
+    first = (image * shape[1] + np.arange(shape[1])) * shape[2] * shape[3]
+    best = np.full(shape[1], 0 if rows.empty or columns.empty else -np.inf, memory.dtype)
+    for sx, sy in ((-0.5, -0.5), (-0.5, 0.5), (0.5, -0.5), (0.5, 0.5)):
+        total = np.zeros(shape[1], memory.dtype)
+        for i, j in pairs:
+            share = max(0.0, 1 - abs(sx - columns.place[j])) * max(0.0, 1 - abs(sy - rows.place[i]))
+            total += memory[first + rows.cells[i] * shape[3] + columns.cells[j]] * memory.dtype.type(share)
+        best = np.maximum(best, total)
+    return best
+
+
+LAYERS: dict[str, Rule] = {"PSROIPooling": psroi_pooling, "ROIAlign": roi_align, "ROIPooling": roi_pooling}
 DISCONTINUOUS: frozenset[str] = frozenset(LAYERS)

@@ -1,11 +1,14 @@
-"""Detection heads: prior boxes and what becomes of them."""
+"""Detection heads: prior boxes and proposals, and what becomes of them."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from .output import detection_output
-from .prior_box import prior_box
+from .openpose import im_resize, nms
+from .output import detection_output, detection_output_extended
+from .prior_box import prior_box, prior_box_clustered
+from .proposal import proposal, python
+from .yolo import region_yolo, yolo_detection_output, yolov3_detection_output
 
 if TYPE_CHECKING:
     from caffe_bn_convert.verify.oracle.layer import Rule
@@ -14,6 +17,15 @@ __all__ = ["DISCONTINUOUS", "LAYERS"]
 
 LAYERS: dict[str, Rule] = {
     "DetectionOutput": detection_output,
+    "DetectionOutputExtended": detection_output_extended,
+    "ImResize": im_resize,
+    "Nms": nms,
     "PriorBox": prior_box,
+    "PriorBoxClustered": prior_box_clustered,
+    "Proposal": proposal,
+    "Python": python,
+    "RegionYolo": region_yolo,
+    "YoloDetectionOutput": yolo_detection_output,
+    "Yolov3DetectionOutput": yolov3_detection_output,
 }
-DISCONTINUOUS: frozenset[str] = frozenset({"DetectionOutput"})
+DISCONTINUOUS: frozenset[str] = frozenset(LAYERS) - {"ImResize", "PriorBox", "PriorBoxClustered", "RegionYolo"}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -96,15 +96,19 @@ def _detections(options: _Options, boxes: Array, scores: Array) -> list[tuple[fl
     return found
 
 
-def _rows(options: _Options, boxes: Array, scores: Array) -> Array:
+def _rows(options: _Options, boxes: Array, scores: Array, cells: tuple[int, int] | None = None) -> list[Array]:
+    """The top. With ``cells`` (anchors, columns) a row also has the anchor, the column and the row of its cell."""
     rows = []
     for image in range(len(scores)):
         for score, label, index in _detections(options, boxes[image], scores[image]):
             box = boxes[image, 0 if options.shared else label, index]
             rows.append([image, label, score, *box])
+            if cells is not None:
+                cell, anchor = divmod(index, cells[0])
+                rows[-1] += [anchor, cell % cells[1], cell // cells[1]]
     if not rows:
-        rows = [[image, *[-1.0] * 6] for image in range(len(scores))]
-    return np.array(rows, np.float32)
+        rows = [[image, *[-1.0] * (6 if cells is None else 9)] for image in range(len(scores))]
+    return [np.array(rows, np.float32)[None, None]]
 
 
 def _check(bottoms: list[Array], options: _Options) -> None:
@@ -139,4 +143,21 @@ def detection_output(layer: Layer, bottoms: list[Array], _blobs: Blobs) -> list[
         raise UnsupportedError("RefineDet's DetectionOutput has shared locations")
     scores = _scores(options, bottoms[1], objectness, given.number("objectness_score", 0.01))
     boxes = _boxes(options, bottoms[0], bottoms[2], refinement)
-    return [_rows(options, boxes, scores)[None, None].astype(layer.dtype)]
+    return [top.astype(layer.dtype) for top in _rows(options, boxes, scores)]
+
+
+def detection_output_extended(layer: Layer, bottoms: list[Array], _blobs: Blobs) -> list[Array]:
+    """``DetectionOutputExtended`` of OpenVINO's fork (detection_output_extended_layer.cpp): rows of ten.
+
+    Two classes, the first is the background; locations are (N, rows, columns, 4·anchors). Behind the box a row has the
+    anchor and the column and row of its cell.
+    """
+    expect(layer, bottoms, 3)
+    options = replace(_options(fields(layer, "detection_output_param")), background=0)
+    if options.classes != 2 or not options.shared or bottoms[0].ndim != 4 or bottoms[0].shape[3] % 4:
+        raise InvalidNetError("it needs num_classes 2 and shared locations (N, rows, columns, 4·anchors)")
+    _check(bottoms, options)
+    scores = _scores(options, bottoms[1], None, 0)
+    boxes = _boxes(options, bottoms[0], bottoms[2], None)
+    cells = (bottoms[0].shape[3] // 4, bottoms[0].shape[2])
+    return [top.astype(layer.dtype) for top in _rows(options, boxes, scores, cells)]

@@ -125,3 +125,14 @@ def prior_box(layer: Layer, bottoms: list[Array], _blobs: Blobs) -> list[Array]:
         raise UnsupportedError(f"prior_box_param.{other[0]} is another fork's dialect of PriorBox")
     where = grid(given, bottoms, given.number("offset", 0.5))
     return with_variances(boxes_on(where, _sizes(given), layer.dtype), given)
+
+
+def prior_box_clustered(layer: Layer, bottoms: list[Array], _blobs: Blobs) -> list[Array]:
+    """``PriorBoxClustered`` of OpenVINO's forks (prior_box_clustered_layer.cpp): the given widths and heights, not cut."""
+    given = fields(layer, "prior_box_param")
+    expect(layer, bottoms, 2)
+    widths, heights = given.numbers("width"), given.numbers("height")
+    if not widths or len(widths) != len(heights) or min(widths) <= 0:
+        raise InvalidNetError("PriorBoxClustered needs positive widths and as many heights")
+    where = grid(given, bottoms, given.number("offset", 0.5))
+    return with_variances(boxes_on(where, list(zip(widths, heights, strict=True)), layer.dtype), given)

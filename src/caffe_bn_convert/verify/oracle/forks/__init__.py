@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from .activation import relu6
-from .arithmetic import axpy
-from .conv import convolution_depthwise, depthwise_convolution
-from .norm import batch_norm_blobs, bn, fused_batch_norm, normalize
-from .shape import permute, shuffle_channel
+from . import shape
+from .activation import hard_swish, mish, relu6, selu
+from .arithmetic import add, axpy, channel_scale, mask_pooling, maximum, mul
+from .conv import convolution_depthwise, depthwise_convolution, nd_convolution, nd_pooling
+from .norm import batch_norm_blobs, bn, fused_batch_norm, grn, normalize
 
 if TYPE_CHECKING:
     from caffe_bn_convert.verify.oracle.layer import Rule
@@ -16,13 +16,34 @@ if TYPE_CHECKING:
 __all__ = ["DISCONTINUOUS", "LAYERS", "batch_norm_blobs", "fused_batch_norm"]
 
 LAYERS: dict[str, Rule] = {
+    "Add": add,
     "Axpy": axpy,
     "BN": bn,
+    "BatchToSpaceND": shape.batch_to_space_nd,
+    "ChannelScale": channel_scale,
     "ConvolutionDepthwise": convolution_depthwise,
+    "CropCenter": shape.crop_center,
     "DepthwiseConvolution": depthwise_convolution,
+    "Flip": shape.flip,
+    "GRN": grn,
+    "Gather": shape.gather,
+    "HardSwish": hard_swish,
+    "MaskPooling": mask_pooling,
+    "Maximum": maximum,
+    "Mish": mish,
+    "Mul": mul,
+    "NdConvolution": nd_convolution,
+    "NdPooling": nd_pooling,
     "Normalize": normalize,
-    "Permute": permute,
+    "Pad": shape.pad,
+    "Padding": shape.padding,
+    "Permute": shape.permute,
     "ReLU6": relu6,
-    "ShuffleChannel": shuffle_channel,
+    "Reverse": shape.reverse,
+    "SeLU": selu,
+    "ShuffleChannel": shape.shuffle_channel,
+    "SpaceToBatchND": shape.space_to_batch_nd,
+    "Squeeze": shape.squeeze,
+    "Transpose": shape.transpose,
 }
 DISCONTINUOUS: frozenset[str] = frozenset()

@@ -24,3 +24,28 @@ def relu6(layer: Layer, bottoms: list[Array], _blobs: Blobs) -> list[Array]:
     x, zero = bottoms[0], layer.dtype.type(0)
     leaky = np.maximum(x, zero) + layer.dtype.type(slope) * np.minimum(x, zero)
     return [np.minimum(leaky, layer.dtype.type(own.number("n", 6)))]
+
+
+def hard_swish(layer: Layer, bottoms: list[Array], _blobs: Blobs) -> list[Array]:
+    """``HardSwish`` (synopsys-caffe's hard_swish_layer.cpp): x·min(max(x + 3, 0), 6) / 6."""
+    expect(layer, bottoms, 1)
+    x = bottoms[0]
+    return [x * np.clip(x + layer.dtype.type(3), 0, 6) / layer.dtype.type(6)]
+
+
+def mish(layer: Layer, bottoms: list[Array], _blobs: Blobs) -> list[Array]:
+    """``Mish`` (synopsys-caffe's mish_layer.cpp): x·tanh(softplus(x)), with softplus cut short beyond ±20."""
+    expect(layer, bottoms, 1)
+    x = bottoms[0]
+    exponential = np.exp(np.minimum(x, 20))
+    softplus = np.where(x > 20, x, np.where(x < -20, exponential, np.log(exponential + 1)))
+    return [x * np.tanh(softplus)]
+
+
+def selu(layer: Layer, bottoms: list[Array], _blobs: Blobs) -> list[Array]:
+    """``SeLU`` (synopsys-caffe's selu_layer.cpp): λx above 0, λα(eˣ - 1) below."""
+    expect(layer, bottoms, 1)
+    given, x = fields(layer, "selu_param"), bottoms[0]
+    scale = layer.dtype.type(given.number("lambda", 1.05070102))
+    alpha = layer.dtype.type(given.number("alpha", 1.67326319))
+    return [np.where(x > 0, scale * x, scale * alpha * (np.exp(np.minimum(x, 0)) - 1))]

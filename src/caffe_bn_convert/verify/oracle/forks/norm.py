@@ -177,3 +177,16 @@ def _normalize_windows(layer: Layer, given: Fields, x: Array) -> list[Array]:
     total = (np.square(x) if squared else np.abs(x)).sum(axis=1, keepdims=True) + eps
     norm = np.sqrt(total) if squared else total
     return [x / norm, norm]
+
+
+def grn(layer: Layer, bottoms: list[Array], _blobs: Blobs) -> list[Array]:
+    """``GRN`` of OpenVINO's forks (grn_layer.cpp): x / sqrt(sum(x²) + bias) over the channels.
+
+    Those forks disagree about the default of ``bias``, so it must be given.
+    """
+    expect(layer, bottoms, 1)
+    given, x = fields(layer, "grn_param"), bottoms[0]
+    if not given.has("bias"):
+        raise UnsupportedError("GRN without grn_param.bias: its default differs between forks", hint="give the bias")
+    total = np.square(x).sum(axis=1, keepdims=True) + layer.dtype.type(given.number("bias", 1))
+    return [x / np.sqrt(total)]

@@ -1,0 +1,30 @@
+"""Layers that read their bottom at other places: a new size, a flow, a grid."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from .flow import correlation, flow_warp, resample
+from .interp import interp
+from .resize import resize_bilinear, resize_nearest_neighbor
+from .transformer import spatial_transformer
+from .upsample import reorg, upsample, upsample_darknet
+
+if TYPE_CHECKING:
+    from caffe_bn_convert.verify.oracle.layer import Rule
+
+__all__ = ["DISCONTINUOUS", "LAYERS"]
+
+LAYERS: dict[str, Rule] = {
+    "Correlation": correlation,
+    "FlowWarp": flow_warp,
+    "Interp": interp,
+    "Reorg": reorg,
+    "Resample": resample,
+    "ResizeBilinear": resize_bilinear,
+    "ResizeNearestNeighbor": resize_nearest_neighbor,
+    "SpatialTransformer": spatial_transformer,
+    "Upsample": upsample,
+    "UpsampleDarknet": upsample_darknet,
+}
+DISCONTINUOUS: frozenset[str] = frozenset({"FlowWarp"})
