@@ -6,6 +6,12 @@ import numpy as np
 import pytest
 from tests.paths import FIXTURES, SHARED, needs_shared
 
+from caffe_bn_convert.caffe import caffemodel, hdf5
+from caffe_bn_convert.caffe.prototxt import read_net
+from caffe_bn_convert.caffe.state import filter_state
+from caffe_bn_convert.caffe.upgrade import upgrade
+from caffe_bn_convert.net.weights import locate
+from caffe_bn_convert.verify.oracle import run
 from caffe_bn_convert.verify.oracle.__main__ import difference, judge, main
 
 GOLDEN = FIXTURES / "golden"
@@ -64,3 +70,14 @@ def test_the_command_prints_a_table(capsys):
     assert main([str(GOLDEN), "--only", "Scale/"]) == 0
     assert capsys.readouterr().out == f"{'Scale':28} right 14\n"
     assert main([str(GOLDEN), "--only", "nothing at all"]) == 1
+
+
+@pytest.mark.parametrize("weights", ["digits.caffemodel", "digits.caffemodel.h5"])
+def test_digits(weights):
+    folder = FIXTURES / "digits"
+    net = filter_state(upgrade(read_net(folder / "deploy.prototxt")), phase="TEST")
+    source = (hdf5 if weights.endswith(".h5") else caffemodel).read(folder / weights)
+    with np.load(folder / "expected.npz") as expected:
+        got = run(net, locate(net, [source]).blobs, {"data": expected["data"]}, keep={"score"})
+        assert [difference(got[name], expected[name]) for name in ("prob", "score")] == ["", ""]
+        assert (got["prob"].argmax(1) == expected["label"]).mean() > 0.9
