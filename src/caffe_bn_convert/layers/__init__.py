@@ -14,6 +14,7 @@ from caffe_bn_convert.layers import (
     join,
     loss,
     norm,
+    norm_forks,
     pool,
     power,
     pyramid,
@@ -47,4 +48,5 @@ LAYERS: dict[str, type[Layer]] = {
     **loss.LAYERS,
     **resample.LAYERS,
     **roi.LAYERS,
+    **norm_forks.LAYERS,
 }

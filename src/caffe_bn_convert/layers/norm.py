@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from caffe_bn_convert.layers.base import Filler, Layer, Parameter, Shapes, Source, canonical_axis, require
+from caffe_bn_convert.layers.norm_forks import read_batch_norm
+from caffe_bn_convert.layers.normalized import emit_batch_normalization, normalized_by_batch
 from caffe_bn_convert.lint.finding import Finding
 from caffe_bn_convert.net.dim import show
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
-    from typing import Any
 
     from typing_extensions import Self
 
@@ -55,8 +56,14 @@ class BatchNorm(Layer):
     said: bool = False
 
     @classmethod
-    def read(cls, source: Source) -> Self:
-        """Reads ``batch_norm_param``; use_global_stats defaults to "phase is TEST"."""
+    def read(cls, source: Source) -> Any:
+        """Reads ``batch_norm_param``; use_global_stats defaults to "phase is TEST".
+
+        Blobs other than BVLC's three make it a fork's layer, see :mod:`caffe_bn_convert.layers.norm_forks`.
+        """
+        fork = read_batch_norm(source)
+        if fork is not None:
+            return fork
         p = source.batch_norm_param
         for spec in source.definition.parameter.param:
             require(spec.lr_mult == 0, "a param has lr_mult other than 0; Caffe refuses to learn BatchNorm's statistics",
@@ -91,28 +98,10 @@ class BatchNorm(Layer):
     def emit(self, e: Emitter, x: Sequence[Tensor], w: Sequence[Blob]) -> Sequence[str]:
         """BatchNormalization, or ReduceMean and friends for the statistics of the batch."""
         if self.batch_statistics:
-            return [self._by_batch(e, x[0])]
+            return [normalized_by_batch(e, x[0], self.eps)]
         mean, variance = statistics(w)
         one = np.ones_like(mean)
         return [emit_batch_normalization(e, x[0], one, one * 0, mean, variance, self.eps)]
-
-    def _by_batch(self, e: Emitter, x: Tensor) -> str:
-        axes = [i for i in range(len(x.shape)) if i != 1 or len(x.shape) == 1]
-        mean = e.reduce("Mean", x.name, axes, keepdims=True)
-        centred = e.op("Sub", x.name, mean)
-        variance = e.reduce("Mean", e.op("Mul", centred, centred), axes, keepdims=True)
-        return str(e.op("Div", centred, e.op("Sqrt", e.op("Add", variance, e.constant(self.eps, "eps")))))
-
-
-def emit_batch_normalization(
-    e: Emitter, x: Tensor, scale: Float64, bias: Float64, mean: Float64, variance: Float64, eps: float
-) -> str:
-    """One ONNX BatchNormalization; every parameter is rounded to float32 once."""
-    names = [
-        e.constant(values, role)
-        for role, values in (("scale", scale), ("bias", bias), ("mean", mean), ("variance", variance))
-    ]
-    return str(e.op("BatchNormalization", x.name, *names, epsilon=eps))
 
 
 @dataclass(frozen=True, slots=True)

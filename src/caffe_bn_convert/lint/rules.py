@@ -50,6 +50,7 @@ RULES: dict[str, Rule] = {
             stops=True,
             hint="such channels give NaN in Caffe too; --allow BN009 keeps them",
         ),
+        Rule("DIA001", "dialect", stops=False, hint="nothing to do, if it is the fork that trained the net"),
         Rule(
             "NET001",
             "missing-weights",
