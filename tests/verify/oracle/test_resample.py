@@ -41,6 +41,16 @@ def test_interp_refuses(apply, text):
         apply("Interp", f"interp_param {{ {text} }}", IMAGE)
 
 
+def test_interp_takes_its_size_from_a_second_bottom(apply):
+    like = np.zeros((1, 1, 5, 4))
+    top = apply("Interp", "", IMAGE, like)[0]
+    np.testing.assert_array_equal(top, apply("Interp", "interp_param { height: 5 width: 4 }", IMAGE)[0])
+    with pytest.raises(InvalidNetError, match="alone"):
+        apply("Interp", "interp_param { zoom_factor: 2 }", IMAGE, like)
+    with pytest.raises(UnsupportedError, match="align_corners"):
+        apply("Interp", "interp_param { align_corners: false height: 5 width: 4 }", IMAGE)
+
+
 def test_upsample_with_a_mask_puts_values_back(apply):
     x, mask = np.array([[[[5.0, 6.0]]]]), np.array([[[[4.0, 2.0]]]])
     top = apply("Upsample", "upsample_param { upsample_h: 2 upsample_w: 3 }", x, mask)[0]

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from caffe_bn_convert.errors import InvalidNetError
+from caffe_bn_convert.errors import InvalidNetError, UnsupportedError
 from caffe_bn_convert.verify.oracle.fields import fields
 from caffe_bn_convert.verify.oracle.layer import expect
 
@@ -57,10 +57,12 @@ def interp(layer: Layer, bottoms: list[Array], _blobs: Blobs) -> list[Array]:
     """``Interp`` (interp_layer.cpp of DeepLab v2 and PSPNet): always with corners aligned; negative pads crop.
 
     Of the sizes the first given counts: only shrink_factor, only zoom_factor, height and width, shrink then zoom;
-    ``full_zoom_factor`` (synopsys) last. A second bottom gives the size by its own (ICNet's fork).
+    ``full_zoom_factor`` (synopsys) last. In some forks a second bottom gives the size by its own, and then alone.
     """
     expect(layer, bottoms, 1, 2)
     given = fields(layer, "interp_param")
+    if not given.flag("align_corners", default=True) or given.word("type", "Bilinear") != "Bilinear":
+        raise UnsupportedError("Interp with align_corners: false or another type than Bilinear")
     before, after = given.integer("pad_beg", 0), given.integer("pad_end", 0)
     if before > 0 or after > 0:
         raise InvalidNetError("Interp only takes pads of 0 or less, which crop")
@@ -69,6 +71,8 @@ def interp(layer: Layer, bottoms: list[Array], _blobs: Blobs) -> list[Array]:
     if 0 in x.shape:
         raise InvalidNetError("Interp's pads leave nothing of the input")
     if len(bottoms) == 2:
+        if any(given.has(name) for name in ("shrink_factor", "zoom_factor", "height", "width")):
+            raise InvalidNetError("Interp with a second bottom takes its size from there alone")
         return [align_corners(x, *bottoms[1].shape[-2:])]
     height, width = _interp_size(given, *x.shape[-2:])
     if height < 1 or width < 1:
