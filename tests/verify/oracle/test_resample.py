@@ -61,7 +61,7 @@ def test_upsample_with_a_mask_puts_values_back(apply):
 
 def test_upsample_with_a_mask_by_scale(apply):
     x = np.zeros((2, 3, 4, 5))
-    for text, shape in (("", (8, 10)), ("scale: 2 pad_out_h: 1", (7, 10)), ("scale_h: 2 scale_w: 3", (8, 15))):
+    for text, shape in (("", (8, 10)), ("scale: 2 pad_out_h: true", (7, 10)), ("scale_h: 2 scale_w: 3", (8, 15))):
         assert apply("Upsample", f"upsample_param {{ {text} }}", x, x)[0].shape == (2, 3, *shape)
 
 
