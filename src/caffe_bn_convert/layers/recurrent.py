@@ -9,7 +9,7 @@ from caffe_bn_convert.export.body import body
 from caffe_bn_convert.export.emitter import FLOAT
 from caffe_bn_convert.layers.base import Filler, Layer, Parameter, Shapes, Source, require
 from caffe_bn_convert.layers.dialect import only
-from caffe_bn_convert.net.dim import Shape, volume
+from caffe_bn_convert.net.dim import Shape, show, volume
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -53,13 +53,16 @@ class Recurrent(Layer):
         require(p.num_output > 0, "recurrent_param needs num_output")
         states = cls.STATES if p.expose_hidden else 0
         least = 2 + states
-        require(source.bottoms in (least, least + 1), f"it has {source.bottoms} bottoms, but takes {least} or {least + 1}")
+        require(
+            source.bottoms in (least, least + 1), f"it has {source.bottoms} bottoms, but takes {least} or {least + 1}"
+        )
         require(source.tops == 1 + states, f"it has {source.tops} tops, but makes {1 + states}")
         fillers = Filler.read(p, "weight_filler"), Filler.read(p, "bias_filler")
         return cls(p.num_output, p.expose_hidden, source.bottoms == least + 1, *fillers)
 
     def parameters(self, bottoms: Shapes) -> tuple[Parameter, ...]:
         """Weights and bias of the input, weights of the static input, weights of the state."""
+        self.shapes(bottoms)
         rows = self.GATES * self.size
         given = [Parameter("input_weight", (rows, volume(bottoms[0][2:])), self.weight_filler)]
         given.append(Parameter("bias", (rows,), self.bias_filler))
@@ -71,13 +74,13 @@ class Recurrent(Layer):
         """(T, N, H), and (1, N, H) for every exposed state."""
         x, cont = bottoms[:2]
         require(len(x) >= 3, f"its input has {len(x)} axes, but takes time, batch and at least one more")
-        require(cont == x[:2], f"cont is {cont}, but must be {x[:2]}: time and batch of the input")
+        require(cont == x[:2], f"cont is {show(cont)}, but must be {show(x[:2])}: time and batch of the input")
         state: Shape = (1, x[1], self.size)
         if self.static:
             fits = len(bottoms[2]) >= 2 and bottoms[2][0] == x[1]
-            require(fits, f"the static input is {bottoms[2]}, but must begin with the batch, {x[1]}")
+            require(fits, f"the static input is {show(bottoms[2])}, but must begin with the batch, {x[1]}")
         for given in bottoms[2 + self.static :]:
-            require(given == state, f"a state is {given}, but must be {state}")
+            require(given == state, f"a state is {show(given)}, but must be {show(state)}")
         return ((*x[:2], self.size), *([state] * self.STATES if self.exposed else []))
 
     def emit(self, e: Emitter, x: Sequence[Tensor], w: Sequence[Blob]) -> Sequence[str]:

@@ -11,7 +11,7 @@ from caffe_bn_convert.errors import UnsupportedError
 from caffe_bn_convert.export.emitter import INT64
 from caffe_bn_convert.layers.base import Layer, Shapes, Source, require
 from caffe_bn_convert.layers.dialect import only
-from caffe_bn_convert.net.dim import Dim, Shape, fixed, is_fixed
+from caffe_bn_convert.net.dim import Dim, Shape, fixed, is_fixed, show
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -71,7 +71,7 @@ class Interp(Layer):
         sizes = tuple(self._out(i, size) for i, size in enumerate(plane))
         if len(bottoms) == 2:
             sizes = _picture(bottoms[1])[2:]
-        require(all(not isinstance(size, int) or size > 0 for size in sizes), f"its top would be {sizes}")
+        require(all(not isinstance(size, int) or size > 0 for size in sizes), f"its top would be {show(sizes)}")
         return ((n, c, *sizes),)
 
     def _out(self, axis: int, size: Dim) -> Dim:
@@ -186,7 +186,10 @@ class Unpooling(Layer):
     def shapes(self, bottoms: Shapes) -> Shapes:
         """The bottom's, with another height and width."""
         n, c, *plane = _picture(bottoms[0])
-        require(bottoms[1] == bottoms[0], f"the mask is {bottoms[1]}, but must be {bottoms[0]}, as the first bottom")
+        require(
+            bottoms[1] == bottoms[0],
+            f"the mask is {show(bottoms[1])}, but must be {show(bottoms[0])}, as the first bottom",
+        )
         factors = zip(plane, self.scale, self.less, strict=True)
         return ((n, c, *(self.size or [size * by - cut for size, by, cut in factors])),)
 

@@ -67,6 +67,8 @@ class PriorBox(Layer):
     def shapes(self, bottoms: Shapes) -> Shapes:
         """(1, 2, cells × boxes × 4): corners, then variances."""
         height, width = _plane(bottoms[0])
+        if self.image is None:
+            _plane(bottoms[1])
         return ((1, 2, height * width * self._per_cell() * 4),)
 
     def emit(self, e: Emitter, x: Sequence[Tensor], w: Sequence[Blob]) -> Sequence[str]:  # noqa: ARG002

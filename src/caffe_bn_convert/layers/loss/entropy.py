@@ -12,7 +12,7 @@ from caffe_bn_convert.export.emitter import INT64
 from caffe_bn_convert.layers.base import Shapes, Source, canonical_axis, require
 from caffe_bn_convert.layers.dialect import only
 from caffe_bn_convert.layers.loss.base import Loss, Normalization, batch_size, check_labels, grouped, items, log_of
-from caffe_bn_convert.net.dim import volume
+from caffe_bn_convert.net.dim import show, volume
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -82,7 +82,7 @@ class InfogainLoss(Loss):
         check_labels(bottoms, axis)
         classes = bottoms[0][axis]
         wanted = (1, 1, classes, classes)
-        require((*(1,) * (4 - len(bottoms[2])), *bottoms[2]) == wanted, f"the matrix must be {wanted}")
+        require((*(1,) * (4 - len(bottoms[2])), *bottoms[2]) == wanted, f"the matrix must be {show(wanted)}")
         return Loss.shapes(self, bottoms)
 
     def emit(self, e: Emitter, x: Sequence[Tensor], w: Sequence[Blob]) -> Sequence[str]:  # noqa: ARG002

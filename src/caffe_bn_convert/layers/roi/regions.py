@@ -9,7 +9,7 @@ import numpy as np
 
 from caffe_bn_convert.export.emitter import FLOAT, INT64
 from caffe_bn_convert.layers.base import Shapes, require
-from caffe_bn_convert.net.dim import volume
+from caffe_bn_convert.net.dim import show, volume
 
 if TYPE_CHECKING:
     from caffe_bn_convert.export.emitter import Emitter, Tensor
@@ -34,7 +34,7 @@ def check_regions(bottoms: Shapes) -> None:
     """Refuse bottoms that are no feature map and no rows of five."""
     require(len(bottoms[0]) == 4, f"it takes 4-D blobs, its first bottom has {len(bottoms[0])} axes")
     fits = len(bottoms[1]) >= 1 and volume(bottoms[1][1:]) == 5
-    require(fits, f"regions must be rows (image, x1, y1, x2, y2), its second bottom is {bottoms[1]}")
+    require(fits, f"regions must be rows (image, x1, y1, x2, y2), its second bottom is {show(bottoms[1])}")
 
 
 def rows_of(e: Emitter, rois: Tensor) -> str:
