@@ -97,9 +97,11 @@ class Pooling(Layer):
     def read(cls, source: Source) -> Self:
         """Reads ``pooling_param``."""
         p = source.pooling_param
-        method = ("MAX", "AVE", "STOCHASTIC")[p.pool]
+        method = p.DESCRIPTOR.fields_by_name["pool"].enum_type.values_by_number[p.pool].name
         if method == "STOCHASTIC":
             raise UnsupportedError("STOCHASTIC pooling is random", hint="pool: AVE is what it stands for on average")
+        if method not in ("MAX", "AVE"):
+            raise UnsupportedError(f"the pooling method {method}, of a fork, is not supported")
         require(source.tops == 1 or method == "MAX", "only MAX pooling has a second top")
         kernel = (p.kernel_h, p.kernel_w) if p.HasField("kernel_h") or p.HasField("kernel_w") else (p.kernel_size,) * 2
         stride = (p.stride_h, p.stride_w) if p.HasField("stride_h") or p.HasField("stride_w") else (p.stride,) * 2
