@@ -1,0 +1,113 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+import caffe_bn_convert as cbc
+from tests.golden import OPSETS, cases, check, values
+from tests.layers.dynamic import check_dynamic
+from tests.layers.judged import check_by_oracle
+from tests.nets import input_layer, layer, write_net
+
+C = 3
+
+
+@pytest.mark.parametrize("opset", OPSETS)
+@pytest.mark.parametrize(
+    "folder", cases("BN_PSPNet", "BN_SegNet", "Fork_BatchNorm5", "Fork_ceil_mode", "Fork_scale_train")
+)
+def test_as_caffe(folder, opset):
+    check(folder, opset)
+
+
+MEAN, SCALE, BIAS = values("mean", C), values("scale", C), values("bias", C)
+VARIANCE = np.abs(values("variance", C)) + np.float32(0.1)
+ONE, FACTOR = np.ones(1, np.float32), np.full(1, 999.98, np.float32)
+
+
+def batch_norm(rest=""):
+    return input_layer(2, C, 7, 9) + layer("BatchNorm", "y", rest=f"batch_norm_param {{ {rest} }}")
+
+
+def bn(rest=""):
+    return input_layer(2, C, 7, 9) + layer("BN", "y", rest=f"bn_param {{ {rest} }}")
+
+
+DIALECTS = [
+    ("a BatchNorm without factor", "", [MEAN, VARIANCE]),
+    ("a BatchNorm without factor", "", [MEAN, VARIANCE, SCALE, BIAS]),
+    ("Intel's BatchNorm", "bias_term: false", [MEAN, VARIANCE, FACTOR, SCALE]),
+    ("Intel's BatchNorm", "use_weight_bias: true", [MEAN, VARIANCE, FACTOR, SCALE, BIAS]),
+    ("Intel's BatchNorm", "", [MEAN, VARIANCE, ONE, SCALE, BIAS]),
+    ("NVIDIA's BatchNorm of 0.16 and 0.17", "scale_bias: true", [MEAN, VARIANCE, FACTOR, SCALE, BIAS]),
+    ("NVIDIA's BatchNorm of 0.16 and 0.17", "scale_bias: true eps: 1e-7", [MEAN, VARIANCE, FACTOR, SCALE, BIAS]),
+    ("NVIDIA's BatchNorm of 0.15", "", [SCALE, BIAS, MEAN, VARIANCE, ONE]),
+    ("NVIDIA's BatchNorm of 0.15", "eps: 0.01", [x.reshape(1, -1, 1, 1) for x in (SCALE, BIAS, MEAN, VARIANCE, ONE)]),
+]
+
+
+def dialect(tmp_path, text, blobs):
+    conversion = cbc.convert(*write_net(tmp_path, text, {"y": blobs}), allow="all")
+    return next(finding.what for finding in conversion.findings if finding.code == "DIA001")
+
+
+@pytest.mark.parametrize(("whose", "rest", "blobs"), DIALECTS)
+def test_batch_norm(tmp_path, whose, rest, blobs):
+    assert dialect(tmp_path, batch_norm(rest), blobs).startswith(f"taken for {whose}, by its blobs:")
+    check_by_oracle(tmp_path, batch_norm(rest), {"data": values("data", 2, C, 7, 9)}, {"y": blobs})
+
+
+@pytest.mark.parametrize(
+    ("whose", "rest", "blobs"),
+    [
+        ("PSPNet's BN", "frozen: true eps: 0.01", [SCALE, BIAS, MEAN, VARIANCE]),
+        ("SegNet's BN in mode LEARN", "", [SCALE, BIAS]),
+        ("SegNet's BN in mode INFERENCE", "bn_mode: INFERENCE", [SCALE, BIAS]),
+    ],
+)
+@pytest.mark.parametrize("shape", [(C,), (1, C, 1, 1)])
+def test_bn(tmp_path, whose, rest, blobs, shape):
+    blobs = [blob.reshape(shape) for blob in blobs]
+    assert whose in dialect(tmp_path, bn(rest), blobs)
+    # The oracle takes what Caffe's message takes; blobs of one axis are as good.
+    check_by_oracle(tmp_path, bn(rest), {"data": values("data", 2, C, 7, 9)}, {"y": blobs})
+
+
+def test_a_dynamic_batch(tmp_path):
+    weights = {"y": [SCALE, BIAS, MEAN, VARIANCE]}
+    check_dynamic(tmp_path, bn("frozen: true"), {"N": 4, "H": 5}, weights, data=("N", C, "H", 9))
+
+
+def test_bvlc_is_no_dialect(tmp_path):
+    conversion = cbc.convert(*write_net(tmp_path, batch_norm(), {"y": [MEAN, VARIANCE, FACTOR]}))
+    assert not conversion.findings
+
+
+def test_learning_in_a_deployed_net_stops(tmp_path):
+    with pytest.raises(cbc.RefusedError, match="BN004"):
+        cbc.convert(*write_net(tmp_path, bn("bn_mode: LEARN"), {"y": [SCALE, BIAS]}))
+
+
+def test_bad_variance_stops(tmp_path):
+    with pytest.raises(cbc.RefusedError, match="BN009"):
+        cbc.convert(*write_net(tmp_path, batch_norm(), {"y": [MEAN, -VARIANCE]}))
+
+
+@pytest.mark.parametrize(
+    ("text", "blobs", "message"),
+    [
+        (batch_norm(), [MEAN, VARIANCE, FACTOR, SCALE, BIAS], "Intel's Caffe divides by it, NVIDIA's does not"),
+        (batch_norm(), [MEAN], "no fork is known whose BatchNorm has 1 blobs"),
+        (batch_norm(), [MEAN, VARIANCE, MEAN, SCALE, BIAS], "no fork is known whose BatchNorm has 5 blobs"),
+        (batch_norm("scale_bias: true"), [MEAN, VARIANCE, ONE], 'the field "scale_bias"'),
+        (batch_norm("fused_relu: true"), [MEAN, VARIANCE, ONE], 'the field "fused_relu"'),
+        (batch_norm("use_global_stats: false"), [MEAN, VARIANCE, SCALE, BIAS], "statistics of the batch"),
+        (batch_norm(), [MEAN[:2], VARIANCE], "the mean is 2 in the weights, but the layer needs 3"),
+        (bn(), [MEAN, VARIANCE, ONE], "no fork is known whose BN has 3 blobs"),
+        (bn("moving_average: true"), [SCALE, BIAS, MEAN, VARIANCE], 'the field "moving_average"'),
+        (bn("icnet: true"), [SCALE, BIAS, MEAN, VARIANCE], 'the field "icnet"'),
+    ],
+)
+def test_refusals(tmp_path, text, blobs, message):
+    with pytest.raises(cbc.ConversionError, match=message):
+        cbc.convert(*write_net(tmp_path, text, {"y": blobs}), allow="all")
