@@ -146,6 +146,21 @@ class Identity(Layer):
         return [x[0].name] * self.copies
 
 
+@dataclass(frozen=True, slots=True)
+class SharedMemory(Layer):
+    """A blob that lies in another one's memory, after that one was changed in place: its numbers under ``shape``."""
+
+    shape: Shape = ()
+
+    def shapes(self, bottoms: Shapes) -> Shapes:  # noqa: ARG002
+        """The blob's own."""
+        return (self.shape,)
+
+    def emit(self, e: Emitter, x: Sequence[Tensor], w: Sequence[Blob]) -> Sequence[str]:  # noqa: ARG002
+        """Reshape."""
+        return [e.reshape(x[0].name, x[0].shape, self.shape)]
+
+
 def canonical_axis(axis: int, rank: int, what: str = "axis") -> int:
     """``axis`` counted from the front, as Caffe's ``Blob::CanonicalAxisIndex``.
 

@@ -33,7 +33,11 @@ class Window:
     @classmethod
     def read(cls, p: Any) -> Self:
         """Reads a ``ConvolutionParameter``; DeepLab's ``hole`` is the dilation."""
-        hole = (p.hole_h, p.hole_w) if p.HasField("hole_h") or p.HasField("hole_w") else ((p.hole,) if p.HasField("hole") else ())
+        hole = (
+            (p.hole_h, p.hole_w)
+            if p.HasField("hole_h") or p.HasField("hole_w")
+            else ((p.hole,) if p.HasField("hole") else ())
+        )
         return cls(
             _pair(p, "kernel_h", "kernel_w") or tuple(p.kernel_size),
             _pair(p, "stride_h", "stride_w") or tuple(p.stride) or (1,),
@@ -55,25 +59,42 @@ class Window:
             values("dilation", self.dilation),
         )
         require(all(k > 0 for k in spread.kernel), "kernel_size must not be 0")
-        require(all(s > 0 for s in spread.stride), "stride must not be 0 (with only one of stride_h and stride_w the other is 0)")
+        require(
+            all(s > 0 for s in spread.stride),
+            "stride must not be 0 (with only one of stride_h and stride_w the other is 0)",
+        )
         return spread
 
     def out(self, i: int, size: Dim) -> Dim:
-        """The size of output axis ``i`` of a convolution: the floor, unlike pooling."""
-        extent = self.dilation[i] * (self.kernel[i] - 1) + 1
-        return (size + 2 * self.pad[i] - extent) // self.stride[i] + 1
+        """The size of output axis ``i`` of a convolution: the floor, unlike pooling.
+
+        C++ rounds a negative quotient towards zero: a kernel that sticks out by less than the stride still fits once.
+        """
+        span = size + 2 * self.pad[i] - self.extent(i)
+        if isinstance(span, int) and span < 0:
+            return 1 - (-span // self.stride[i])
+        return span // self.stride[i] + 1
+
+    def extent(self, i: int) -> int:
+        """How many cells the dilated kernel spans on axis ``i``."""
+        return self.dilation[i] * (self.kernel[i] - 1) + 1
+
+    def missing(self, spatial: Shape) -> list[int]:
+        """How far the kernel sticks out behind the padded input on each axis; Caffe reads zeros there."""
+        spans = [size + 2 * pad - self.extent(i) for i, (size, pad) in enumerate(zip(spatial, self.pad, strict=True))]
+        return [max(0, -span) if isinstance(span, int) else 0 for span in spans]
 
     def out_transposed(self, i: int, size: Dim) -> Dim:
         """The size of output axis ``i`` of a deconvolution."""
-        extent = self.dilation[i] * (self.kernel[i] - 1) + 1
-        return self.stride[i] * (size - 1) + extent - 2 * self.pad[i]
+        return self.stride[i] * (size - 1) + self.extent(i) - 2 * self.pad[i]
 
-    def attributes(self) -> dict[str, list[int]]:
-        """The attributes of ONNX Conv and ConvTranspose."""
+    def attributes(self, missing: Sequence[int] = ()) -> dict[str, Any]:
+        """The attributes of ONNX Conv and ConvTranspose; ``missing`` widens the end pads."""
+        ends = [pad + more for pad, more in zip(self.pad, missing or (0,) * len(self.pad), strict=True)]
         return {
             "kernel_shape": list(self.kernel),
             "strides": list(self.stride),
-            "pads": list(self.pad) * 2,
+            "pads": [*self.pad, *ends],
             "dilations": list(self.dilation),
         }
 
@@ -103,7 +124,9 @@ class Convolution(Layer):
         p = source.convolution_param
         _check_pairs(p)
         require(p.num_output > 0, "convolution_param needs num_output")
-        require(p.group > 0 and p.num_output % p.group == 0, f"num_output {p.num_output} is no multiple of group {p.group}")
+        require(
+            p.group > 0 and p.num_output % p.group == 0, f"num_output {p.num_output} is no multiple of group {p.group}"
+        )
         require(source.bottoms == source.tops, f"it has {source.bottoms} bottoms but {source.tops} tops")
         return cls(
             p.num_output, Window.read(p), p.group, p.bias_term, p.axis,
@@ -135,12 +158,17 @@ class Convolution(Layer):
         batch, _, spatial, window = self._split(bottoms[0])
         sizes = tuple(self._out(window, i, size) for i, size in enumerate(spatial))
         for i, size in enumerate(sizes):
-            require(not isinstance(size, int) or size > 0, f"the kernel {window.kernel} does not fit the padded input {spatial} on axis {i}")
+            require(
+                not isinstance(size, int) or size > 0,
+                f"the kernel {window.kernel} does not fit the padded input {spatial} on axis {i}",
+            )
         return ((*batch, self.num_output, *sizes),) * len(bottoms)
 
     def emit(self, e: Emitter, x: Sequence[Tensor], w: Sequence[Blob]) -> Sequence[str]:
         """Conv; blobs whose channel axis is not 1 are reshaped around it."""
-        return [self._one(e, bottom, w, top) for bottom, top in zip(x, self.shapes(tuple(t.shape for t in x)), strict=True)]
+        return [
+            self._one(e, bottom, w, top) for bottom, top in zip(x, self.shapes(tuple(t.shape for t in x)), strict=True)
+        ]
 
     def _one(self, e: Emitter, x: Tensor, w: Sequence[Blob], top: Shape) -> str:
         batch, channels, spatial, window = self._split(x.shape)
@@ -149,18 +177,22 @@ class Convolution(Layer):
         n = volume(batch)
         value = e.reshape(x.name, x.shape, (n, channels, *spatial, *pad_axes))
         if pad_axes:
-            window = Window((1,), (1,), (0,), (1,))
+            window, spatial = Window((1,), (1,), (0,), (1,)), (1,)
         weight = e.weight(w[0], "weight", (*w[0].shape, *pad_axes))
         biases = [e.weight(w[1], "bias")] if self.bias else []
-        value = self._op(e, value, weight, biases, window)
+        value = self._op(e, [value, weight, *biases], window, spatial)
         return e.reshape(value, (n, self.num_output, *top[len(batch) + 1 :], *pad_axes), top)
 
-    def _op(self, e: Emitter, x: str, weight: str, biases: list[str], window: Window) -> str:
-        return str(e.op("Conv", x, weight, *biases, group=self.group, **window.attributes()))
+    def _op(self, e: Emitter, inputs: list[str], window: Window, spatial: Shape) -> str:
+        return str(e.op("Conv", *inputs, group=self.group, **window.attributes(window.missing(spatial))))
 
 
 def _check_pairs(p: Any) -> None:
-    for plain, h, w in (("kernel_size", "kernel_h", "kernel_w"), ("stride", "stride_h", "stride_w"), ("pad", "pad_h", "pad_w")):
+    for plain, h, w in (
+        ("kernel_size", "kernel_h", "kernel_w"),
+        ("stride", "stride_h", "stride_w"),
+        ("pad", "pad_h", "pad_w"),
+    ):
         both = len(getattr(p, plain)) > 0 and (p.HasField(h) or p.HasField(w))
         require(not both, f"{plain} and {h}/{w} are given together; Caffe takes either")
 
@@ -175,8 +207,8 @@ class Deconvolution(Convolution):
     def _out(self, window: Window, i: int, size: Dim) -> Dim:
         return window.out_transposed(i, size)
 
-    def _op(self, e: Emitter, x: str, weight: str, biases: list[str], window: Window) -> str:
-        return str(e.op("ConvTranspose", x, weight, *biases, group=self.group, **window.attributes()))
+    def _op(self, e: Emitter, inputs: list[str], window: Window, spatial: Shape) -> str:  # noqa: ARG002
+        return str(e.op("ConvTranspose", *inputs, group=self.group, **window.attributes()))
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from caffe_bn_convert.errors import ConversionError, InvalidNetError, Problem, RefusedError, UnsupportedError, Where, at
-from caffe_bn_convert.layers.base import Layer, Source
+from caffe_bn_convert.layers.base import Identity, Layer, SharedMemory, Source
 from caffe_bn_convert.layers.data import DataSource
 from caffe_bn_convert.lint.finding import Finding
 from caffe_bn_convert.lint.rules import RULES
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from caffe_bn_convert.caffe.definition import LayerDefinition, NetDefinition
     from caffe_bn_convert.net.dim import Dim, Shape
     from caffe_bn_convert.net.weights import Located
+    from caffe_bn_convert.net.wiring import View
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,9 +82,12 @@ def build(
         typed, findings = read_layers(net, located, layers, phase)
         wires = wire(net.layers, [isinstance(layer, DataSource) for layer in typed])
         builder = _Builder(net, inputs or InputShapes(), findings)
+        views = list(wires.views)
         for i, layer in enumerate(typed):
+            builder.add_views(views, i)
             with at(net.layers[i].where()):
                 builder.add(net.layers[i], layer, wires.bottoms[i], wires.tops[i], located.blobs[i], weights_needed)
+        builder.add_views(views, len(typed))
         builder.check_given_shapes()
         return builder.graph(wires.unread), builder.findings
 
@@ -186,6 +190,17 @@ class _Builder:
             findings += layer.findings(given, blobs)
         self.findings += [replace(finding, where=finding.where.filled(where)) for finding in findings]
         self.nodes.append(Node(definition.name, definition.type, layer, bottoms, tops, blobs, where))
+
+    def add_views(self, views: list[View], index: int) -> None:
+        """Add the views that are needed before layer ``index``."""
+        while views and views[0].before == index:
+            view = views.pop(0)
+            shape = self.shapes[view.top] = self.shapes[view.shaped_like]
+            same = shape == self.shapes[view.bottom]
+            layer = Identity() if same else SharedMemory(shape)
+            self.nodes.append(
+                Node(f"{view.top}/view", "Split" if same else "Reshape", layer, (view.bottom,), (view.top,))
+            )
 
     def check_given_shapes(self) -> None:
         """A --shape for something that is no input is a mistake."""

@@ -161,7 +161,7 @@ def bilinear(shape: tuple[int, ...]) -> np.ndarray[tuple[int, ...], np.dtype[np.
         raise InvalidNetError("the bilinear filler needs a 4-D blob with a square kernel")
     width = shape[3]
     f = np.float32((width + 1) // 2)
-    c = np.float32((2 * f - 1 - float(int(f) % 2)) / (2.0 * float(f)))
+    c = np.float32((width - 1) / (2.0 * float(f)))
     ramp = np.float32(1) - np.abs(np.arange(width, dtype=np.float32) / f - c)
     plane = np.outer(ramp, ramp).astype(np.float32)
     return np.broadcast_to(plane, (prod(shape[:2]), width, width)).reshape(shape)

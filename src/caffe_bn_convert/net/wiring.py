@@ -3,6 +3,10 @@
 The last value of a blob keeps the blob's name. Earlier values are called ``blob/layer`` after the layer that made them;
 a net input always keeps its name, so that every value made in place on it is ``input/layer``. Should a blob of that
 name exist, a number is added: ``blob/layer_2``.
+
+Split, Reshape and Flatten copy nothing in Caffe: their tops lie in their bottom's memory. A layer that then works in
+place on one of these blobs changes all of them, for every layer that runs later and for the net's outputs. Where that
+is seen, the other blob gets a new value: a view of the changed one.
 """
 
 from __future__ import annotations
@@ -20,23 +24,50 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
+class View:
+    """A value that shows another one's numbers under its own blob's shape.
+
+    Attributes:
+        before: the index of the layer before which it is needed; the number of layers for an output.
+        top: its name.
+        bottom: the value whose numbers it shows.
+        shaped_like: an earlier value of its blob.
+    """
+
+    before: int
+    top: str
+    bottom: str
+    shaped_like: str
+
+
+@dataclass(frozen=True, slots=True)
 class Wires:
     """The values of a net.
 
     Attributes:
         bottoms: for every layer the names of the values that it reads.
         tops: for every layer the names of the values that it makes.
+        views: values that no layer makes, in order.
         unread: values that no layer reads, in order of definition: the net's outputs.
     """
 
     bottoms: tuple[tuple[str, ...], ...]
     tops: tuple[tuple[str, ...], ...]
+    views: tuple[View, ...]
     unread: tuple[str, ...]
 
 
-def top_names(layer: LayerDefinition) -> tuple[str, ...]:
-    """The layer's tops; a loss without one gets a top called like the layer (Caffe's is nameless)."""
-    return tuple(layer.parameter.top)
+def shares_memory(layer: LayerDefinition) -> bool:
+    """Whether the layer's tops lie in the memory of its bottom (``ShareData``)."""
+    parameter = layer.parameter
+    if layer.type == "Permute":
+        order = list(parameter.permute_param.order)
+        return order == list(range(len(order)))
+    return (
+        layer.type in ("Split", "Reshape", "Flatten")
+        or (layer.type == "Concat" and len(parameter.bottom) == 1)
+        or (layer.type == "Slice" and len(parameter.top) == 1)
+    )
 
 
 def wire(layers: Sequence[LayerDefinition], sources: Sequence[bool]) -> Wires:
@@ -52,16 +83,20 @@ def wire(layers: Sequence[LayerDefinition], sources: Sequence[bool]) -> Wires:
     versions = _Versions()
     bottoms: list[tuple[int, ...]] = []
     tops: list[tuple[int, ...]] = []
-    for layer, source in zip(layers, sources, strict=True):
+    for index, (layer, source) in enumerate(zip(layers, sources, strict=True)):
         with at(layer.where()):
-            read = tuple(versions.read(blob) for blob in layer.parameter.bottom)
-            bottoms.append(read)
-            tops.append(tuple(versions.make(blob, i, layer, source) for i, blob in enumerate(top_names(layer))))
+            bottoms.append(tuple(versions.read(blob, index) for blob in layer.parameter.bottom))
+            made = tuple(versions.make(blob, i, layer, source) for i, blob in enumerate(layer.parameter.top))
+            if shares_memory(layer):
+                versions.share(layer)
+            tops.append(made)
+    unread = versions.finish(len(layers))
     names = versions.names()
     return Wires(
         tuple(tuple(names[v] for v in values) for values in bottoms),
         tuple(tuple(names[v] for v in values) for values in tops),
-        tuple(names[v] for v in range(len(names)) if not versions.readers[v]),
+        tuple(View(before, *(names[v] for v in values)) for before, *values in versions.views),
+        tuple(names[v] for v in unread),
     )
 
 
@@ -70,13 +105,17 @@ class _Versions:
         self.of: dict[str, list[int]] = defaultdict(list)  # blob -> its values so far
         self.made: list[tuple[str, str, bool]] = []  # value -> blob, layer, is a net input
         self.readers: Counter[int] = Counter()
+        self.memory: dict[str, set[str]] = {}  # blob -> all blobs that lie in the same memory
+        self.stale: dict[str, tuple[str, str]] = {}  # blob -> the blob that was changed in its memory, by which layer
+        self.views: list[tuple[int, int, int, int]] = []  # before which layer, top, bottom, shaped like
 
-    def read(self, blob: str) -> int:
+    def read(self, blob: str, index: int) -> int:
         if blob not in self.of:
             raise InvalidNetError(
                 f'its bottom "{blob}" is made by no layer above it',
                 hint="layers must stand after those that they read; was the layer that makes it excluded in this phase?",
             )
+        self._refresh(blob, index)
         value = self.of[blob][-1]
         self.readers[value] += 1
         return value
@@ -84,7 +123,34 @@ class _Versions:
     def make(self, blob: str, position: int, layer: LayerDefinition, source: bool) -> int:  # noqa: FBT001  (of a list)
         if blob in self.of:
             self._check_in_place(blob, position, layer)
-        self.made.append((blob, layer.name, source))
+            for other in self.memory.get(blob, set()) - {blob}:
+                self.stale[other] = (blob, layer.name)
+        return self._new(blob, layer.name, source=source)
+
+    def share(self, layer: LayerDefinition) -> None:
+        """Put the tops into the bottom's memory."""
+        blobs = {*layer.parameter.top, *layer.parameter.bottom}
+        memory = blobs.union(*(self.memory.get(blob, set()) for blob in blobs))
+        self.memory.update(dict.fromkeys(memory, memory))
+
+    def finish(self, count: int) -> list[int]:
+        """Bring the outputs up to date; returns them."""
+        unread = [values[-1] for values in self.of.values() if not self.readers[values[-1]]]
+        for value in unread:
+            self._refresh(self.made[value][0], count)
+        return sorted((self.of[self.made[value][0]][-1] for value in unread), key=self._definition)
+
+    def _definition(self, value: int) -> int:
+        return self.of[self.made[value][0]][0]
+
+    def _refresh(self, blob: str, index: int) -> None:
+        if blob in self.stale:
+            changed, layer = self.stale.pop(blob)
+            old = self.of[blob][-1]
+            self.views.append((index, self._new(blob, layer, source=False), self.of[changed][-1], old))
+
+    def _new(self, blob: str, layer: str, *, source: bool) -> int:
+        self.made.append((blob, layer, source))
         self.of[blob].append(len(self.made) - 1)
         return len(self.made) - 1
 
