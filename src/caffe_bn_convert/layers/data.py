@@ -73,11 +73,35 @@ class ImageSource(DataSource):
         transform = source.transform_param
         own = _own_parameters(source)
         batch = int(getattr(own, "batch_size", 0) or 1) if own is not None else 1
-        height = int(transform.crop_size) or int(getattr(own, "new_height", 0) or 0)
-        width = int(transform.crop_size) or int(getattr(own, "new_width", 0) or 0)
+        height, width = (_size(transform, own, axis) for axis in ("height", "width"))
         if not height or not width:
             return cls((None,))
         return cls(((batch, _channels(transform, own), height, width), (batch,)))
+
+
+def _size(transform: Any, own: Any, axis: str) -> int:
+    """The crop, or what the file or SSD's transformer resizes to; 0 if nothing tells."""
+    resized = next((getattr(each, axis) for each in transform.resize_param), 0)
+    return int(transform.crop_size or getattr(own, f"new_{axis}", 0) or resized)
+
+
+@dataclass(frozen=True, slots=True)
+class VideoSource(ImageSource):
+    """VideoData, which stacks frames: as channels in TSN's Caffe, on an axis of their own in others."""
+
+    @classmethod
+    def read(cls, source: Source) -> Self:
+        """Reads ``video_data_param``; TSN's has segments and a modality."""
+        pictures = super(VideoSource, cls).read(source)
+        own = source.video_data_param
+        if pictures.given[0] is None or not own.HasField("new_length"):
+            return pictures
+        if not own.HasField("num_segments") and not own.HasField("modality"):
+            return cls((None,))
+        batch, _, height, width = pictures.given[0]
+        channels = 2 if own.modality else 3  # optical flow, or a picture
+        frames = int(own.new_length) * max(1, int(own.num_segments))
+        return cls(((batch, frames * channels, height, width), (batch,)))
 
 
 def _own_parameters(source: Source) -> Any:
@@ -187,7 +211,7 @@ LAYERS: dict[str, type[Layer]] = {
     "WindowData": ImageSource,
     "HDF5Data": ImageSource,
     "AnnotatedData": ImageSource,
-    "VideoData": ImageSource,
+    "VideoData": VideoSource,
     "MemoryData": MemoryData,
     "DummyData": DummyData,
     "Parameter": LearnedBlob,
