@@ -1,0 +1,165 @@
+"""The selection as an edit of the text."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from caffe_bn_convert.caffe.prototxt import Block
+from caffe_bn_convert.caffe.prototxt.edit import Edits
+from caffe_bn_convert.deploy.dropout import droppable
+from caffe_bn_convert.deploy.fields import NET, training_fields
+from caffe_bn_convert.deploy.inputs import Inputs, inputs_of
+from caffe_bn_convert.deploy.write import activation, input_layer, old_inputs, quoted, uses_dims
+from caffe_bn_convert.errors import InvalidNetError, Where, at
+from caffe_bn_convert.net.losses import Note
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from caffe_bn_convert.caffe.definition import LayerDefinition, NetDefinition
+    from caffe_bn_convert.caffe.prototxt import Field
+    from caffe_bn_convert.deploy.selection import Selection
+
+_LAYERS = ("layer", "layers")
+_INPUTS = ("input", "input_shape", "input_dim")
+
+
+def rewrite(
+    net: NetDefinition,
+    selection: Selection,
+    shapes: Mapping[str, Sequence[int]],
+    batch: int | None,
+    *,
+    drop_dropout: bool,
+    keep_rates: bool,
+) -> tuple[str, list[Note]]:
+    """The text of the selected layers, made fit for deployment.
+
+    Raises:
+        InvalidNetError: the shape of an input cannot be told, or ``shapes`` names what is no input.
+    """
+    assert net.text is not None
+    writer = _Writer(net, selection, shapes, batch, keep_rates=keep_rates)
+    with at(Where(net.file)):
+        writer.inputs()
+    writer.layers()
+    if drop_dropout:
+        writer.dropouts()
+    for field in net.text.fields:
+        if field.name in NET:
+            writer.edits.remove(field)
+    return writer.edits.apply(), writer.notes
+
+
+class _Writer:
+    def __init__(
+        self, net: NetDefinition, selection: Selection, shapes: Mapping[str, Sequence[int]], batch: int | None, *, keep_rates: bool
+    ) -> None:
+        assert net.text is not None
+        self.net = net
+        self.tree: Block = net.text
+        self.selection = selection
+        self.shapes = shapes
+        self.batch = batch
+        self.keep_rates = keep_rates
+        self.edits = Edits(self.tree.source.text)
+        self.notes: list[Note] = []
+        self.original = {id(layer.text): layer for layer in net.layers}
+        self.fields = {id(field.value): field for field in self.tree.fields if field.name in _LAYERS}
+        self.v1 = any(field.name == "layers" for field in self.fields.values())
+
+    def inputs(self) -> None:
+        """Data layers become inputs: layers of today's form, or names at the top of the file for V1."""
+        old: list[tuple[LayerDefinition, Inputs]] = []
+        for position in self.selection.sources:
+            layer = self.selection.layers[position]
+            if not self.changes(layer):
+                continue
+            new = inputs_of(layer, self.selection.twins, self.shapes, self.batch, self.original[id(layer.text)])
+            if self.v1 or layer.text is None:
+                old.append((layer, new))
+            else:
+                self.edits.replace(self.fields[id(layer.text)], input_layer(new))
+        self.old_inputs(old)
+        fed = [top for position in self.selection.sources for top in self.selection.layers[position].parameter.top]
+        for name in self.shapes:
+            if name not in fed:
+                raise InvalidNetError(f'--shape names "{name}", which is no input; the inputs are {", ".join(fed)}')
+
+    def changes(self, layer: LayerDefinition) -> bool:
+        """Whether an input has to be written anew."""
+        original = self.original[id(layer.text)].parameter
+        same = layer.type == "Input" and list(layer.parameter.top) == list(original.top)
+        return not same or any(top in self.shapes for top in layer.parameter.top)
+
+    def old_inputs(self, found: Sequence[tuple[LayerDefinition, Inputs]]) -> None:
+        """Write inputs in V1's form, all of them in the form that the file has, or else in the oldest that will do."""
+        dims = uses_dims([new for _, new in found]) and not self.tree.all("input_shape")
+        for layer, new in found:
+            text = old_inputs(new, dims=dims)
+            if layer.text is not None:
+                self.edits.replace(self.fields[id(layer.text)], text)
+                continue
+            first, *others = [field for field in self.tree.fields if field.name in _INPUTS]
+            self.edits.replace(first, text)
+            for field in others:
+                self.edits.remove(field)
+
+    def layers(self) -> None:
+        """Clean what stays, put activations in the place of losses, and remove the rest."""
+        kept = {id(layer.text): layer for layer in self.selection.layers if layer.text is not None}
+        inputs = {id(self.selection.layers[i].text) for i in self.selection.sources}
+        for key, field in self.fields.items():
+            layer = kept.get(key)
+            if layer is None:
+                self.edits.remove(field)
+            elif layer.type != self.original[key].type:
+                self.edits.replace(field, activation(layer, v1=self.v1))
+            elif key not in inputs or not self.changes(layer):
+                self.clean(layer)
+
+    def clean(self, layer: LayerDefinition) -> None:
+        """Take out of one layer what only training needs."""
+        for field in training_fields(layer, keep_rates=self.keep_rates):
+            self.edits.remove(field)
+        if layer.type == "BatchNorm":
+            self.use_stored_statistics(layer)
+
+    def use_stored_statistics(self, layer: LayerDefinition) -> None:
+        """Set ``use_global_stats: true``."""
+        block = layer.text
+        assert block is not None
+        parameters = [field for field in block.fields if field.name == "batch_norm_param"]
+        if not parameters:
+            wires = [field for field in block.fields if field.name in ("name", "type", "bottom", "top")]
+            self.edits.add(wires[-1], "batch_norm_param { use_global_stats: true }")
+            return
+        inner = parameters[-1].value
+        assert isinstance(inner, Block)
+        given = inner.all("use_global_stats")
+        if not given:
+            self.keep_block(parameters[-1], "use_global_stats: true")
+        elif inner.get("use_global_stats") is not True:
+            self.edits.value(given[-1], "true")
+            self.notes.append(Note(layer.name, "use_global_stats was false; the stored statistics are used now"))
+
+    def keep_block(self, field: Field, text: str) -> None:
+        """Put a field into a block that may lose all others."""
+        block = field.value
+        assert isinstance(block, Block)
+        gone = [inner for inner in block.fields if inner.name == "moving_average_fraction"]
+        if gone and len(gone) == len(block.fields):
+            self.edits.replace(field, f"{field.name} {{ {text} }}")
+        else:
+            self.edits.add_first(field, text)
+
+    def dropouts(self) -> None:
+        """Take Dropout out and let its readers read what it read."""
+        for layer, readers in droppable(self.selection.layers, self.notes):
+            self.edits.remove(self.fields[id(layer.text)])
+            top, bottom = layer.parameter.top[0], layer.parameter.bottom[0]
+            for reader in readers if top != bottom else ():
+                assert reader.text is not None
+                for field in reader.text.all("bottom"):
+                    if not isinstance(field.value, Block) and field.value.text == top:
+                        self.edits.value(field, quoted(bottom))
