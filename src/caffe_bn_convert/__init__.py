@@ -36,6 +36,7 @@ from caffe_bn_convert.errors import (
 if TYPE_CHECKING:
     from caffe_bn_convert.conversion import Conversion, convert, shapes
     from caffe_bn_convert.layers import LAYERS
+    from caffe_bn_convert.preprocessing import Preprocessing
 
 __all__ = [
     "LAYERS",
@@ -44,6 +45,7 @@ __all__ = [
     "ConversionError",
     "InvalidNetError",
     "ParseError",
+    "Preprocessing",
     "Problem",
     "ProviderError",
     "RefusedError",
@@ -59,7 +61,13 @@ __all__ = [
     "shapes",
 ]
 
-_LATER = {"LAYERS": "layers", "Conversion": "conversion", "convert": "conversion", "shapes": "conversion"}
+_LATER = {
+    "LAYERS": "layers",
+    "Conversion": "conversion",
+    "convert": "conversion",
+    "shapes": "conversion",
+    "Preprocessing": "preprocessing",
+}
 
 
 def __getattr__(name: str) -> Any:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,6 +11,7 @@ from caffe_bn_convert.caffe import caffemodel
 from caffe_bn_convert.caffe.prototxt import read_net
 from caffe_bn_convert.caffe.state import filter_state, phase_of
 from caffe_bn_convert.caffe.upgrade import upgrade
+from caffe_bn_convert.deploy import as_deployed
 from caffe_bn_convert.errors import InvalidNetError, UsageError
 from caffe_bn_convert.layers import LAYERS
 from caffe_bn_convert.net.build import InputShapes, build, judge
@@ -18,6 +19,8 @@ from caffe_bn_convert.net.dim import Symbol
 from caffe_bn_convert.net.losses import leave_out_losses, name_losses
 from caffe_bn_convert.net.outputs import expose_blobs
 from caffe_bn_convert.net.passes import PASSES, fold_batchnorm
+from caffe_bn_convert.net.passes.fold_into_conv import fold_into_conv
+from caffe_bn_convert.net.passes.preprocess import input_of, preprocess
 from caffe_bn_convert.net.weights import Located, locate
 
 if TYPE_CHECKING:
@@ -34,6 +37,7 @@ if TYPE_CHECKING:
     from caffe_bn_convert.net.dim import Dim, Shape
     from caffe_bn_convert.net.ir import Graph
     from caffe_bn_convert.net.losses import Note
+    from caffe_bn_convert.preprocessing import Preprocessing
 
     PathLike = str | os.PathLike[str]
 
@@ -53,6 +57,7 @@ class Conversion:
         opset: version of the ONNX operators.
         findings: what is suspicious but was allowed, or need not stop.
         notes: what was left out or deserves a word.
+        preprocessing: what stands in front of the net, with its input named; None for nothing.
     """
 
     net: NetDefinition
@@ -63,6 +68,12 @@ class Conversion:
     opset: int
     findings: tuple[Finding, ...] = ()
     notes: tuple[Note, ...] = ()
+    preprocessing: Preprocessing | None = None
+
+    @property
+    def metadata(self) -> dict[str, str]:
+        """What the ONNX file says of the choices that were made, besides the digests of the sources."""
+        return self.preprocessing.metadata(str(self.preprocessing.input)) if self.preprocessing is not None else {}
 
     @cached_property
     def model(self) -> Model:
@@ -125,11 +136,14 @@ def convert(
     opset: int = DEFAULT_OPSET,
     allow: str | Iterable[str] = (),
     keep_losses: bool = False,
+    as_deploy: bool = False,
     batch: int | str | None = None,
     shapes: Mapping[str, Sequence[int | str]] | None = None,
     until: Sequence[str] = (),
     expose: Sequence[str] = (),
     fold: bool = True,
+    fold_conv: bool = False,
+    preprocessing: Preprocessing | None = None,
     layers: Mapping[str, type[Layer]] = LAYERS,
 ) -> Conversion:
     """Convert a Caffe net.
@@ -143,11 +157,14 @@ def convert(
         opset: version of the ONNX operators.
         allow: codes or names of rules that need not stop the conversion, or "all".
         keep_losses: compute losses and Accuracy instead of leaving them out.
+        as_deploy: convert what ``deploy`` makes of a training prototxt.
         batch: first dimension of every input: a number, or "dynamic".
         shapes: input shapes by blob name; a string is the name of a dynamic axis.
         until: blobs at which the net ends; they are the outputs.
         expose: blobs inside the net that become outputs too.
         fold: False keeps BatchNorm and Scale apart.
+        fold_conv: put BatchNorm, Scale and Bias into the weights of the layer before them.
+        preprocessing: what to do to pictures in front of the net.
         layers: the layer types; add your own with ``LAYERS | {...}``.
 
     Raises:
@@ -158,7 +175,12 @@ def convert(
         UsageError: options that make no sense together.
     """
     sources = tuple(caffemodel.read(path) for path in weight_files(weights))
-    net = upgrade(read_net(prototxt))
+    net = read_net(prototxt)
+    changes: Sequence[Note] = ()
+    if as_deploy:
+        net, changes = as_deployed(net, phase, level, stages, batch, shapes)
+        phase = "TEST"
+    net = upgrade(net)
     phase = phase_of(net, phase)
     net = filter_state(net, phase, level, tuple(stages))
     net, notes = (name_losses(net), []) if keep_losses else leave_out_losses(net)
@@ -173,7 +195,12 @@ def convert(
     for run in PASSES:
         if fold or run is not fold_batchnorm:
             graph = run(graph)
-    return Conversion(net, sources, located, phase, graph, opset, tuple(findings), tuple(notes))
+    if fold_conv:
+        graph = fold_into_conv(graph)
+    if preprocessing is not None:
+        preprocessing = replace(preprocessing, input=input_of(graph, preprocessing.input))
+        graph = preprocess(graph, preprocessing)
+    return Conversion(net, sources, located, phase, graph, opset, tuple(findings), (*changes, *notes), preprocessing)
 
 
 def shapes(

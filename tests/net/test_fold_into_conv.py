@@ -45,7 +45,8 @@ CASES = {
         [(4 * 7 * 9, 6)], ["Reshape", "Gemm"],
     ),
     "a bare bias and a single number": (
-        layer("Convolution", "c", rest=CONV % "") + layer("Bias", "t", "c") + layer("Scale", "one", "t", "one", "scale_param { num_axes: 0 }"),
+        layer("Convolution", "c", rest=CONV % "") + layer("Bias", "t", "c")
+        + layer("Scale", "one", "t", "one", "scale_param { num_axes: 0 }"),
         [(6, 4, 3, 3), (6,)], ["Conv"],
     ),
     "in place, then ReLU": (

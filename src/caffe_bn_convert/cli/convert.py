@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from caffe_bn_convert.cli import options, say
+from caffe_bn_convert.cli import options, pictures, say
 
 if TYPE_CHECKING:
     from caffe_bn_convert.conversion import Conversion
@@ -27,26 +27,41 @@ if TYPE_CHECKING:
 @click.option("--until", multiple=True, metavar="BLOB", help="End the net at this blob; repeatable.")
 @click.option("--expose", multiple=True, metavar="BLOB", help="Make this inner blob an output too; repeatable.")
 @click.option("--keep-losses", is_flag=True, help="Compute losses and Accuracy instead of leaving them out.")
+@click.option("--as-deploy", is_flag=True, help="Convert what `deploy` makes of a training prototxt.")
 @click.option("--no-fold", is_flag=True, help="Keep BatchNorm and Scale apart.")
+@click.option(
+    "--fold-into-conv", is_flag=True, help="Put BatchNorm and Scale into the weights of the layer before them."
+)
+@pictures.PREPROCESSING
 @options.ALLOW
 @options.VERBOSITY
 def command(
     prototxt: str, caffemodel: str | None, output: Path, mode: str, provenance: str, stages: tuple[str, ...],
-    no_fold: bool, quiet: bool, verbose: bool, **rest: Any,  # noqa: FBT001  (click's way)
+    no_fold: bool, fold_into_conv: bool, quiet: bool, verbose: bool, **rest: Any,  # noqa: FBT001  (click's way)
 ) -> None:  # fmt: skip
     """Convert a Caffe net to ONNX.
 
     \b
         caffe-bn-convert deploy.prototxt weights.caffemodel -o out.onnx
         caffe-bn-convert deploy.prototxt weights.caffemodel -o out.onnx --batch dynamic
-        caffe-bn-convert train_val.prototxt weights.caffemodel -o out.onnx --shape data=1x3x224x224
+        caffe-bn-convert train_val.prototxt weights.caffemodel -o out.onnx --as-deploy --shape data=1x3x224x224
 
     CAFFEMODEL may be a .caffemodel, a .caffemodel.h5, several of them separated by commas, or be left out for a net
     without parameters.
     """
     from caffe_bn_convert.conversion import convert
 
-    conversion = convert(prototxt, caffemodel, stages=stages, fold=not no_fold, **rest)
+    state = {"phase": rest["phase"], "level": rest["level"], "stages": stages}
+    preprocessing = pictures.take(rest, prototxt, state)
+    conversion = convert(
+        prototxt,
+        caffemodel,
+        stages=stages,
+        fold=not no_fold,
+        fold_conv=fold_into_conv,
+        preprocessing=preprocessing,
+        **rest,
+    )
     if not quiet:
         describe(conversion, verbose=verbose)
     data = conversion.save(output, mode, provenance=provenance)

@@ -66,7 +66,8 @@ def emit(graph: Graph, opset: int = DEFAULT_OPSET) -> Model:
             _name_tops(group, list(results), node.tops)
     proto = onnx.GraphProto(name=graph.name or "caffe", node=e.nodes)
     for name in graph.inputs:
-        proto.input.append(value_info(name, graph.shapes[name]))
+        elem_type = onnx.helper.np_dtype_to_tensor_dtype(np.dtype(graph.elem_types.get(name, "float32")))
+        proto.input.append(value_info(name, graph.shapes[name], elem_type))
     for name in graph.outputs:
         proto.output.append(value_info(name, graph.shapes[name]))
     made = {name for node in e.nodes for name in node.output}

@@ -31,7 +31,7 @@ def written(
     def metadata() -> dict[str, str]:
         for source in conversion.sources:
             source.check_unchanged()
-        return digests.result() if digests is not None else {}
+        return {**conversion.metadata, **(digests.result() if digests is not None else {})}
 
     with write(model, target, weights=weights, metadata=metadata, progress=progress) as pending:
         yield pending
@@ -49,7 +49,7 @@ def in_memory(conversion: Conversion) -> onnx.ModelProto:
     model = conversion.model
     if not fits_in_one_file(model):
         raise ValueError("the model is 2 GiB or more: save() it with weights='external'")
-    whole = model.shell(Digests(_sources(conversion)).result())
+    whole = model.shell({**conversion.metadata, **Digests(_sources(conversion)).result()})
     whole.graph.CopyFrom(model.graph)
     for initializer in model.initializers:
         whole.graph.initializer.append(onnx.numpy_helper.from_array(array_of(initializer), initializer.name))

@@ -48,6 +48,7 @@ class Graph:
         outputs: names of the values that nobody reads, in order of definition.
         nodes: in topological order.
         shapes: the shape of every value.
+        elem_types: types of the inputs that are not float32, by NumPy's name.
     """
 
     name: str
@@ -55,6 +56,7 @@ class Graph:
     outputs: tuple[str, ...]
     nodes: tuple[Node, ...]
     shapes: Mapping[str, Shape] = field(default_factory=dict)
+    elem_types: Mapping[str, str] = field(default_factory=dict)
 
     def readers(self) -> dict[str, list[Node]]:
         """For every value the nodes that read it; a node that reads it twice is there twice."""
