@@ -40,7 +40,11 @@ DIALECTS = [
     ("Intel's BatchNorm", "use_weight_bias: true", [MEAN, VARIANCE, FACTOR, SCALE, BIAS]),
     ("Intel's BatchNorm", "", [MEAN, VARIANCE, ONE, SCALE, BIAS]),
     ("NVIDIA's BatchNorm of 0.16 and 0.17", "scale_bias: true", [MEAN, VARIANCE, FACTOR, SCALE, BIAS]),
-    ("NVIDIA's BatchNorm of 0.16 and 0.17", "scale_bias: true eps: 1e-7", [MEAN, VARIANCE, FACTOR, SCALE, BIAS]),
+    (
+        "NVIDIA's BatchNorm of 0.16 and 0.17",
+        "scale_bias: true eps: 1e-7",
+        [MEAN, VARIANCE / 10000, FACTOR, SCALE, BIAS],
+    ),
     ("NVIDIA's BatchNorm of 0.15", "", [SCALE, BIAS, MEAN, VARIANCE, ONE]),
     ("NVIDIA's BatchNorm of 0.15", "eps: 0.01", [x.reshape(1, -1, 1, 1) for x in (SCALE, BIAS, MEAN, VARIANCE, ONE)]),
 ]
