@@ -103,7 +103,7 @@ def tried(path: Path, folder: Path, asked: list[str], stages: list[str]) -> Resu
 
 def _choices(asked: list[str]) -> Iterator[dict[str, tuple[int, ...]]]:
     for shape in SHAPES if asked else SHAPES[:1]:
-        yield {name: SPECIAL[name] if name in SPECIAL else shape for name in asked}
+        yield {name: SPECIAL.get(name, shape) for name in asked}
 
 
 def first_line(error: ConversionError) -> str:

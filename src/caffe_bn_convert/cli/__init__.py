@@ -14,6 +14,9 @@ INTERNAL, INTERRUPTED = 70, 130
 
 COMMANDS: dict[str, tuple[str, str]] = {
     "convert": ("caffe_bn_convert.cli.convert", "Convert a Caffe net to ONNX (the default command)."),
+    "deploy": ("caffe_bn_convert.cli.deploy", "Make a training prototxt one for deployment."),
+    "inspect": ("caffe_bn_convert.cli.inspect", "Show what is in a net, its weights or an ONNX file."),
+    "lint": ("caffe_bn_convert.cli.lint", "Look for mistakes in a net."),
     "layers": ("caffe_bn_convert.cli.layers", "List the layer types that can be converted."),
 }
 

@@ -10,6 +10,6 @@ Example::
     Path("deploy.prototxt").write_text(deployed.text)
 """
 
-from caffe_bn_convert.deploy.run import Deployed, deploy, deploy_net
+from caffe_bn_convert.deploy.run import Deployed, as_deployed, deploy, deploy_net
 
-__all__ = ["Deployed", "deploy", "deploy_net"]
+__all__ = ["Deployed", "as_deployed", "deploy", "deploy_net"]

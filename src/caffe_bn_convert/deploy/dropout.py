@@ -30,9 +30,7 @@ def droppable(
             notes.append(Note(layer.name, f"Dropout stays: {why}"))
 
 
-def _obstacle(
-    layer: LayerDefinition, later: Sequence[LayerDefinition]
-) -> tuple[str | None, list[LayerDefinition]]:
+def _obstacle(layer: LayerDefinition, later: Sequence[LayerDefinition]) -> tuple[str | None, list[LayerDefinition]]:
     parameter = layer.parameter
     top, bottom = parameter.top[0], parameter.bottom[0]
     readers = [other for other in later if top in other.parameter.bottom]

@@ -53,9 +53,8 @@ def _fillers(field: Field) -> Iterator[Field]:
     assert isinstance(block, Block)
     for inner in block.fields:
         is_filler = inner.name == "filler" or inner.name.endswith("_filler")
-        if is_filler and field.name not in _MEANINGFUL and not _deterministic(inner):
-            yield inner
-        elif field.name == "batch_norm_param" and inner.name in _STATISTICS:
+        goes = is_filler and field.name not in _MEANINGFUL and not _deterministic(inner)
+        if goes or (field.name == "batch_norm_param" and inner.name in _STATISTICS):
             yield inner
 
 

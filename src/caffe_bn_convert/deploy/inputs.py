@@ -49,7 +49,9 @@ def inputs_of(
     """
     known = dict(_batched(_told([*twins, original]), batch))
     with at(layer.where()):
-        return Inputs(layer.name, tuple(layer.parameter.top), tuple(_shape(t, shapes, known) for t in layer.parameter.top))
+        return Inputs(
+            layer.name, tuple(layer.parameter.top), tuple(_shape(t, shapes, known) for t in layer.parameter.top)
+        )
 
 
 def _shape(top: str, shapes: Mapping[str, Sequence[int]], known: Mapping[str, IntShape]) -> IntShape:
@@ -57,7 +59,8 @@ def _shape(top: str, shapes: Mapping[str, Sequence[int]], known: Mapping[str, In
         return tuple(int(dim) for dim in shapes[top])
     if top not in known:
         raise InvalidNetError(
-            f'nothing tells the shape of "{top}"', hint=f"add --shape {top}=1x3x224x224, with the size that the net was made for"
+            f'nothing tells the shape of "{top}"',
+            hint=f"add --shape {top}=1x3x224x224, with the size that the net was made for",
         )
     return known[top]
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from caffe_bn_convert.caffe.prototxt import Block
@@ -24,26 +25,28 @@ _LAYERS = ("layer", "layers")
 _INPUTS = ("input", "input_shape", "input_dim")
 
 
-def rewrite(
-    net: NetDefinition,
-    selection: Selection,
-    shapes: Mapping[str, Sequence[int]],
-    batch: int | None,
-    *,
-    drop_dropout: bool,
-    keep_rates: bool,
-) -> tuple[str, list[Note]]:
+@dataclass(frozen=True, slots=True)
+class Options:
+    """What the user chose; see :func:`caffe_bn_convert.deploy.deploy`. No batch keeps that of the data layers."""
+
+    shapes: Mapping[str, Sequence[int]]
+    batch: int | None
+    drop_dropout: bool
+    keep_learning_rates: bool
+
+
+def rewrite(net: NetDefinition, selection: Selection, options: Options) -> tuple[str, list[Note]]:
     """The text of the selected layers, made fit for deployment.
 
     Raises:
         InvalidNetError: the shape of an input cannot be told, or ``shapes`` names what is no input.
     """
     assert net.text is not None
-    writer = _Writer(net, selection, shapes, batch, keep_rates=keep_rates)
+    writer = _Writer(net, selection, options)
     with at(Where(net.file)):
         writer.inputs()
     writer.layers()
-    if drop_dropout:
+    if options.drop_dropout:
         writer.dropouts()
     for field in net.text.fields:
         if field.name in NET:
@@ -52,16 +55,11 @@ def rewrite(
 
 
 class _Writer:
-    def __init__(
-        self, net: NetDefinition, selection: Selection, shapes: Mapping[str, Sequence[int]], batch: int | None, *, keep_rates: bool
-    ) -> None:
+    def __init__(self, net: NetDefinition, selection: Selection, options: Options) -> None:
         assert net.text is not None
-        self.net = net
         self.tree: Block = net.text
         self.selection = selection
-        self.shapes = shapes
-        self.batch = batch
-        self.keep_rates = keep_rates
+        self.options = options
         self.edits = Edits(self.tree.source.text)
         self.notes: list[Note] = []
         self.original = {id(layer.text): layer for layer in net.layers}
@@ -70,19 +68,25 @@ class _Writer:
 
     def inputs(self) -> None:
         """Data layers become inputs: layers of today's form, or names at the top of the file for V1."""
+        self.check_shapes()
         old: list[tuple[LayerDefinition, Inputs]] = []
         for position in self.selection.sources:
             layer = self.selection.layers[position]
             if not self.changes(layer):
                 continue
-            new = inputs_of(layer, self.selection.twins, self.shapes, self.batch, self.original[id(layer.text)])
+            new = inputs_of(
+                layer, self.selection.twins, self.options.shapes, self.options.batch, self.original[id(layer.text)]
+            )
             if self.v1 or layer.text is None:
                 old.append((layer, new))
             else:
                 self.edits.replace(self.fields[id(layer.text)], input_layer(new))
         self.old_inputs(old)
+
+    def check_shapes(self) -> None:
+        """A --shape for something that is no input is a mistake."""
         fed = [top for position in self.selection.sources for top in self.selection.layers[position].parameter.top]
-        for name in self.shapes:
+        for name in self.options.shapes:
             if name not in fed:
                 raise InvalidNetError(f'--shape names "{name}", which is no input; the inputs are {", ".join(fed)}')
 
@@ -90,7 +94,7 @@ class _Writer:
         """Whether an input has to be written anew."""
         original = self.original[id(layer.text)].parameter
         same = layer.type == "Input" and list(layer.parameter.top) == list(original.top)
-        return not same or any(top in self.shapes for top in layer.parameter.top)
+        return not same or any(top in self.options.shapes for top in layer.parameter.top)
 
     def old_inputs(self, found: Sequence[tuple[LayerDefinition, Inputs]]) -> None:
         """Write inputs in V1's form, all of them in the form that the file has, or else in the oldest that will do."""
@@ -120,7 +124,7 @@ class _Writer:
 
     def clean(self, layer: LayerDefinition) -> None:
         """Take out of one layer what only training needs."""
-        for field in training_fields(layer, keep_rates=self.keep_rates):
+        for field in training_fields(layer, keep_rates=self.options.keep_learning_rates):
             self.edits.remove(field)
         if layer.type == "BatchNorm":
             self.use_stored_statistics(layer)

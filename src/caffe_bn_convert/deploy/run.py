@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from caffe_bn_convert.caffe.prototxt import parse_net, read_net
 from caffe_bn_convert.caffe.upgrade import upgrade
 from caffe_bn_convert.caffe.upgrade.form import is_v0
-from caffe_bn_convert.deploy.rewrite import rewrite
+from caffe_bn_convert.deploy.rewrite import Options, rewrite
 from caffe_bn_convert.deploy.selection import select
 from caffe_bn_convert.deploy.write import net_text
 from caffe_bn_convert.errors import ConversionError, InvalidNetError
@@ -106,9 +106,7 @@ def deploy_net(
     selection = select(today, phase, level, stages)
     rewritten: list[tuple[str, list[Note]]] = []
     for size in (batch,) if batch is not None else (1, None):
-        text, notes = rewrite(
-            today, selection, shapes or {}, size, drop_dropout=drop_dropout, keep_rates=keep_learning_rates
-        )
+        text, notes = rewrite(today, selection, Options(shapes or {}, size, drop_dropout, keep_learning_rates))
         deployed = upgrade(parse_net(text, net.file))
         _check_wiring(deployed, today)
         rewritten.append((text, notes))
@@ -117,6 +115,17 @@ def deploy_net(
     else:
         text, notes = rewritten[0]  # neither builds, so the batch is not what is wrong
     return Deployed(text, original, net.file, (*selection.notes, *notes))
+
+
+def as_deployed(
+    net: NetDefinition, phase: str | None, level: int, stages: Sequence[str], batch: int | str | None,
+    shapes: Mapping[str, Sequence[int | str]] | None,
+) -> tuple[NetDefinition, tuple[Note, ...]]:  # fmt: skip
+    """A net that was read from a training prototxt, as :func:`deploy` would write it; dynamic axes count as 1 here."""
+    fixed = {name: [1 if isinstance(dim, str) else dim for dim in dims] for name, dims in (shapes or {}).items()}
+    size = None if batch is None or batch == "dynamic" else int(batch)
+    deployed = deploy_net(net, shapes=fixed, batch=size, phase=phase or "TEST", level=level, stages=stages)
+    return parse_net(deployed.text, net.file), deployed.notes
 
 
 def builds(net: NetDefinition) -> bool:

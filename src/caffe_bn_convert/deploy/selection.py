@@ -79,7 +79,9 @@ def _with_data_of_training(net: NetDefinition, state: NetDefinition) -> tuple[Ne
             extra.append(layer)
             missing -= set(layer.parameter.top)
     wanted = present | {id(layer) for layer in extra}
-    notes = [Note(layer.name, "this data layer is not of this phase, but nothing else makes its blobs") for layer in extra]
+    notes = [
+        Note(layer.name, "this data layer is not of this phase, but nothing else makes its blobs") for layer in extra
+    ]
     return replace(state, layers=tuple(layer for layer in net.layers if id(layer) in wanted)), notes
 
 
