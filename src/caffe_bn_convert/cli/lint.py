@@ -1,0 +1,182 @@
+"""``caffe-bn-convert lint``."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from caffe_bn_convert.cli import options, say
+
+if TYPE_CHECKING:
+    from caffe_bn_convert.caffe.definition import NetDefinition
+    from caffe_bn_convert.lint.check import Report
+    from caffe_bn_convert.lint.context import Request
+    from caffe_bn_convert.lint.selection import Selection
+
+FOUND_ERRORS = 5
+_KNOWN = ("select", "ignore", "format", "train", "phase", "level", "stage", "shape")
+
+
+def _codes(_context: click.Context, _option: click.Parameter, values: tuple[str, ...]) -> tuple[str, ...]:
+    return tuple(code.strip() for value in values for code in value.split(",") if code.strip())
+
+
+def _shapes(_context: click.Context, _option: click.Parameter, values: tuple[str, ...]) -> dict[str, Any]:
+    return dict(options.parse_shape(value) for value in values)
+
+
+RULES = options.together(
+    click.option("--select", multiple=True, callback=_codes, metavar="CODES",
+                 help="Only these rules: BN001,POOL or names; repeatable.  [default: ALL]"),
+    click.option("--ignore", multiple=True, callback=_codes, metavar="CODES",
+                 help="Not these rules; the more exact of --select and --ignore wins."),
+    click.option("--rules", is_flag=True, help="List the rules."),
+    click.option("--explain", metavar="CODE", help="Say what a rule is about."),
+)  # fmt: skip
+OUTPUT = options.together(
+    click.option("--format", "form", type=click.Choice(["text", "json", "sarif", "github", "junit"]),
+                 help="How to print what is found.  [default: text]"),
+    click.option("-o", "--output", type=click.Path(path_type=Path), help="Write what is found to a file instead."),
+    click.option("--fix", is_flag=True, help="Mend what can be mended safely, in the prototxt itself."),
+    click.option("--diff", is_flag=True, help="Show what --fix would change, and change nothing."),
+)  # fmt: skip
+NET = options.together(
+    click.option("--train", type=click.Path(), metavar="TRAIN_VAL", help="The training net, to compare with."),
+    options.STATE,
+    click.option("--shape", "shapes", multiple=True, callback=_shapes, metavar="NAME=DIMS",
+                 help="Shape of an input, as in data=1x3x224x224. Repeatable."),
+)  # fmt: skip
+
+
+@click.command("lint")
+@click.argument("prototxt", type=click.Path(), required=False)
+@options.WEIGHTS
+@RULES
+@OUTPUT
+@NET
+@click.pass_context
+def command(
+    ctx: click.Context, /, prototxt: str | None, caffemodel: str | None, output: Path | None,
+    rules: bool, explain: str | None, fix: bool, diff: bool, **given: Any,  # noqa: FBT001  (click's way)
+) -> None:  # fmt: skip
+    """Look for mistakes in a net, without converting it.
+
+    \b
+        caffe-bn-convert lint deploy.prototxt
+        caffe-bn-convert lint deploy.prototxt weights.caffemodel --train train_val.prototxt
+        caffe-bn-convert lint deploy.prototxt --select BN --format github
+        caffe-bn-convert lint deploy.prototxt --fix
+        caffe-bn-convert lint --explain BN004
+
+    Exits with 5 if anything is found at error level. Options may stand in caffe-bn-convert.toml or in the
+    [tool.caffe-bn-convert.lint] table of pyproject.toml; a comment `# lint: ignore[BN004]` silences a rule.
+    """
+    if rules or explain is not None:
+        click.echo(_listed() if explain is None else _explained(explain))
+        return
+    if prototxt is None:
+        raise click.UsageError("Missing argument 'PROTOTXT'.", ctx)
+    from caffe_bn_convert.caffe.prototxt import read_net
+    from caffe_bn_convert.lint.check import lint
+
+    form, selection, request = _asked(caffemodel, given)
+    net = read_net(prototxt)
+    report = _mended(net, request, selection, write=not diff) if fix or diff else lint(net, request, selection)
+    _print(report, form, output)
+    if report.failed:
+        ctx.exit(FOUND_ERRORS)
+
+
+def _asked(caffemodel: str | None, given: dict[str, Any]) -> tuple[str, Selection, Request]:
+    """The options, those of the command line before those of the configuration file."""
+    from caffe_bn_convert.caffe import caffemodel as weights
+    from caffe_bn_convert.config import find
+    from caffe_bn_convert.conversion import input_shapes, weight_files
+    from caffe_bn_convert.lint.context import Request
+    from caffe_bn_convert.lint.selection import Selection
+
+    config = find()
+    saved = config.command("lint", _KNOWN)
+    shapes = dict(options.parse_shape(text) for text in _list(saved.get("shape", ()))) | given["shapes"]
+    train = given["train"]
+    if train is None and "train" in saved and config.path is not None:
+        train = config.path.parent / str(saved["train"])
+    select = given["select"] or _list(saved.get("select", ())) or ("ALL",)
+    selection = Selection(select, given["ignore"] or _list(saved.get("ignore", ())))
+    request = Request(
+        tuple(weights.read(path) for path in weight_files(caffemodel)),
+        given["phase"] or saved.get("phase"),
+        given["level"] or int(saved.get("level", 0)),
+        given["stages"] or _list(saved.get("stage", ())),
+        input_shapes(None, shapes).given,
+        train,
+    )
+    return given["form"] or str(saved.get("format", "text")), selection, request
+
+
+def _list(value: Any) -> tuple[str, ...]:
+    """A string of the configuration as a list of one."""
+    return (value,) if isinstance(value, str) else tuple(str(item) for item in value)
+
+
+def _mended(net: NetDefinition, request: Request, selection: Selection, *, write: bool) -> Report:
+    from caffe_bn_convert.lint.fix import difference, mend, rewrite
+
+    old = net.text.source.text if net.text is not None else ""
+    text, report, count = mend(net, request, selection)
+    if not write:
+        click.echo(difference(old, text, net.file), nl=False)
+        from caffe_bn_convert.lint.check import lint
+
+        return lint(net, request, selection)
+    if text != old:
+        rewrite(Path(net.file), text)
+        say(f"{net.file}: {count} {'finding' if count == 1 else 'findings'} mended")
+    return report
+
+
+def _print(report: Report, form: str, output: Path | None) -> None:
+    from caffe_bn_convert.errors import CannotWriteError, UsageError, Where
+    from caffe_bn_convert.lint.formats import FORMATS
+
+    if form not in FORMATS:
+        raise UsageError(f'there is no format "{form}"', hint=f"there are {', '.join(FORMATS)}")
+    words = FORMATS[form]([report])
+    if output is None:
+        if words:
+            click.echo(_sayable(words))
+        return
+    try:
+        output.write_text(words + "\n", "utf-8", newline="\n")
+    except OSError as error:
+        raise CannotWriteError(f"cannot be written: {error.strerror}", where=Where(file=str(output))) from error
+
+
+def _sayable(words: str) -> str:
+    """ASCII where the terminal knows nothing else."""
+    encoding = getattr(sys.stdout, "encoding", None) or "utf-8"
+    return words.encode(encoding, "backslashreplace").decode(encoding)
+
+
+def _listed() -> str:
+    from caffe_bn_convert.lint.rules import RULES
+
+    return "\n".join(f"{rule.code:9} {rule.severity:8} {rule.name:32} {rule.what}" for rule in RULES.values())
+
+
+def _explained(code: str) -> str:
+    from caffe_bn_convert.lint.page import explain
+    from caffe_bn_convert.lint.rules import RULES
+    from caffe_bn_convert.lint.selection import Selection
+
+    Selection((code,))
+    wanted = (
+        code.upper()
+        if code.upper() in RULES
+        else next((r.code for r in RULES.values() if r.name == code.lower()), None)
+    )
+    chosen = [RULES[wanted]] if wanted else [rule for rule in RULES.values() if rule.code.startswith(code.upper())]
+    return "\n\n".join(explain(rule) for rule in chosen)

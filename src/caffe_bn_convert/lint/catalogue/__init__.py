@@ -1,0 +1,1 @@
+"""The rules' texts, one module a subject."""

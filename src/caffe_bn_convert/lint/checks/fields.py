@@ -1,0 +1,39 @@
+"""Fields that nobody knows: NET003."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from caffe_bn_convert.errors import Where
+from caffe_bn_convert.layers import LAYERS
+from caffe_bn_convert.lint.finding import Finding
+from caffe_bn_convert.net.losses import LEFT_OUT
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from caffe_bn_convert.caffe.prototxt import Unknown
+    from caffe_bn_convert.lint.context import Context
+
+
+def unknown_fields(context: Context) -> Iterator[Finding]:
+    """NET003. Layers of unknown types may have what fields they like."""
+    for unknown in context.written.unknown:
+        yield _finding(unknown, Where(context.written.file))
+    for layer in context.written.layers:
+        if layer.type in LAYERS or layer.type in LEFT_OUT:
+            for unknown in layer.unknown:
+                yield _finding(unknown, Where(context.written.file, layer=layer.name, type=layer.type))
+
+
+CHECKS = (unknown_fields,)
+
+
+def _finding(unknown: Unknown, outer: Where) -> Finding:
+    field = unknown.field
+    meant = f"; {unknown.hint}" if unknown.hint else ""
+    if field.name in unknown.known:
+        what = f'"{unknown.path}" has a value that is not known to Caffe or any of its forks'
+    else:
+        what = f'the field "{unknown.path}" is not known to Caffe or any of its forks{meant}'
+    return Finding("NET003", what, Where(outer.file, field.line, field.column, outer.layer, outer.type))
