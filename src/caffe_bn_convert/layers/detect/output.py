@@ -175,7 +175,9 @@ def _best_of_image(e: Emitter, found: str, score: str, x: Tensor, keep: int) -> 
     # The ranks are in the order of the scores; scattered they are in that of the rows.
     rank = e.op("ScatterElements", order, order, e.op("Squeeze", rank, e.ints([1], "axes")), axis=0)
     kept = e.op("Less", rank, e.constant(keep, "keep_top_k", np.int64))
-    return e.op("Compress", found, kept, axis=0), e.op("Compress", score, kept, axis=0)
+    # Compress would say this in one node, but OpenCV 5 does not have it.
+    rows = e.op("Squeeze", e.op("NonZero", kept), e.ints([0], "axes"))
+    return e.op("Gather", found, rows, axis=0), e.op("Gather", score, rows, axis=0)
 
 
 def _code(p: Any) -> str:
