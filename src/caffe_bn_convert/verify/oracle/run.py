@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from caffe_bn_convert.caffe.blob import Blob
     from caffe_bn_convert.caffe.definition import LayerDefinition, NetDefinition
 
-    from .layer import Array
+    from .layer import Array, Rule
     from .values import Plan, Read
 
 
@@ -33,6 +33,7 @@ def run(
     phase: str = "TEST",
     keep: Collection[str] | Literal["all"] | None = None,
     shapes: dict[str, tuple[int, ...]] | None = None,
+    rules: Mapping[str, Rule] = LAYERS,
 ) -> dict[str, Array]:
     """Compute what Caffe computes.
 
@@ -44,6 +45,7 @@ def run(
         phase: ``"TEST"`` or ``"TRAIN"``; a layer's own ``phase`` goes first.
         keep: keys of values to return beside the outputs; ``"all"`` for every value (keys: see :mod:`.values`).
         shapes: a dict that gets the shape of every value by key, those that are not kept too.
+        rules: the layer types by Caffe's name; add your own with ``LAYERS | {...}``.
 
     Returns:
         the values by key, in the order in which they were made.
@@ -66,7 +68,7 @@ def run(
                 tops = [np.asarray(_given(inputs, top), dtype) for top in step.tops]
             else:
                 bottoms = [_shaped(live, sizes, read) for read in step.bottoms]
-                tops = forward(layer, bottoms, blobs[step.index], dtype, phase=phase)
+                tops = forward(layer, bottoms, blobs[step.index], dtype, phase=phase, rules=rules)
         for key, value in zip(step.tops, tops, strict=True):
             sizes[key] = value.shape
             if key in wanted:
@@ -87,12 +89,13 @@ def forward(
     dtype: Any = np.float64,
     *,
     phase: str = "TEST",
+    rules: Mapping[str, Rule] = LAYERS,
 ) -> list[Array]:
     """The tops of one layer for given bottoms; raises UnsupportedError for a type that the oracle does not know."""
     parameter = layer.parameter
     if not parameter.top:
         return []
-    rule = LAYERS.get(parameter.type)
+    rule = rules.get(parameter.type)
     if rule is None:
         raise UnsupportedError(f'the oracle does not know the layer type "{parameter.type}"')
     own = ("TRAIN", "TEST")[parameter.phase] if parameter.HasField("phase") else phase
