@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 @click.option("--diff", is_flag=True, help="Print what changes, as a unified diff, instead of the whole text.")
 @options.STATE
 @options.SHAPES
+@click.option("--until", multiple=True, metavar="BLOB", help="Keep only what this blob needs; repeatable.")
 @click.option("--drop-dropout", is_flag=True, help="Take Dropout out; at test time it does nothing.")
 @click.option(
     "--keep-learning-rates", is_flag=True, help="Leave lr_mult and decay_mult in, for a net that is trained on."

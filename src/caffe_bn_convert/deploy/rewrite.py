@@ -144,7 +144,7 @@ class _Writer:
         if not given:
             self.keep_block(parameters[-1], "use_global_stats: true")
         elif inner.get("use_global_stats") is not True:
-            self.edits.value(given[-1], "true")
+            self.edits.value(given[-1], "true", drop_comment=True)
             self.notes.append(Note(layer.name, "use_global_stats was false; the stored statistics are used now"))
 
     def keep_block(self, field: Field, text: str) -> None:

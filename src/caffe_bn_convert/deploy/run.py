@@ -59,6 +59,7 @@ def deploy(
     phase: str = "TEST",
     level: int = 0,
     stages: Sequence[str] = (),
+    until: Sequence[str] = (),
     drop_dropout: bool = False,
     keep_learning_rates: bool = False,
 ) -> Deployed:
@@ -74,6 +75,7 @@ def deploy(
         batch: first dimension of the inputs that ``shapes`` does not name. By default 1, or that of the data layer
             where the net itself asks for it (a Reshape to a fixed batch).
         phase, level, stages: the state whose layers stay.
+        until: the blobs that are wanted; by default everything stays that does not serve training only.
         drop_dropout: take Dropout out, which does nothing at test time.
         keep_learning_rates: leave ``lr_mult`` and ``decay_mult`` in.
 
@@ -82,7 +84,7 @@ def deploy(
         InvalidNetError: the shape of an input cannot be told, or what stays reads what only training has.
     """
     return deploy_net(
-        read_net(prototxt), shapes=shapes, batch=batch, phase=phase, level=level, stages=stages,
+        read_net(prototxt), shapes=shapes, batch=batch, phase=phase, level=level, stages=stages, until=until,
         drop_dropout=drop_dropout, keep_learning_rates=keep_learning_rates,
     )  # fmt: skip
 
@@ -95,6 +97,7 @@ def deploy_net(
     phase: str = "TEST",
     level: int = 0,
     stages: Sequence[str] = (),
+    until: Sequence[str] = (),
     drop_dropout: bool = False,
     keep_learning_rates: bool = False,
 ) -> Deployed:
@@ -103,7 +106,7 @@ def deploy_net(
     if any(is_v0(layer) for layer in net.layers):
         net = parse_net(net_text(upgrade(net)), net.file)  # V0 has no words for what we write; its comments are lost
     today = upgrade(net)
-    selection = select(today, phase, level, stages)
+    selection = select(today, phase, level, stages, until)
     rewritten: list[tuple[str, list[Note]]] = []
     for size in (batch,) if batch is not None else (1, None):
         text, notes = rewrite(today, selection, Options(shapes or {}, size, drop_dropout, keep_learning_rates))

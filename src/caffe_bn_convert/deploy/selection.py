@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from caffe_bn_convert.caffe.state import filter_state
+from caffe_bn_convert.errors import UsageError
 from caffe_bn_convert.net.losses import LEFT_OUT, Note, leave_out_losses
 
 if TYPE_CHECKING:
@@ -37,13 +38,25 @@ class Selection:
     notes: tuple[Note, ...]
 
 
-def select(net: NetDefinition, phase: str, level: int, stages: Sequence[str]) -> Selection:
-    """Leave out what deployment does not need: other states, losses, labels and what is computed of them only."""
+def select(
+    net: NetDefinition, phase: str, level: int, stages: Sequence[str], until: Sequence[str] = ()
+) -> Selection:
+    """Leave out what deployment does not need: other states, losses, labels and what is computed of them only.
+
+    Args:
+        net: an upgraded net.
+        phase, level, stages: its state.
+        until: blobs that are wanted; only what they are computed from stays. By default everything.
+
+    Raises:
+        UsageError: there is no such blob.
+    """
     state = filter_state(net, phase, level, stages)
     state, borrowed = _with_data_of_training(net, state)
     state, silenced = _without_silenced_data(state)
     kept, notes = leave_out_losses(state, _judges)
     kept = _without_dead_silence(kept)
+    kept = _needed(kept, until) if until else kept
     layers = [replaced for layer in kept.layers if (replaced := _read_tops_only(layer, kept)) is not None]
     sources = tuple(i for i in _sources(layers))
     present = {id(layer.text) for layer in layers}
@@ -98,6 +111,21 @@ def _without_dead_silence(net: NetDefinition) -> NetDefinition:
     made = {top for layer in net.layers for top in layer.parameter.top}
     dead = [layer for layer in net.layers if layer.type == "Silence" and not made.issuperset(layer.parameter.bottom)]
     return replace(net, layers=tuple(layer for layer in net.layers if layer not in dead))
+
+
+def _needed(net: NetDefinition, blobs: Sequence[str]) -> NetDefinition:
+    """The layers that these blobs are computed by."""
+    made = {top for layer in net.layers for top in layer.parameter.top}
+    for blob in blobs:
+        if blob not in made:
+            raise UsageError(f'there is no blob "{blob}" in the net for deployment')
+    wanted = set(blobs)
+    kept: list[LayerDefinition] = []
+    for layer in reversed(net.layers):
+        if wanted & set(layer.parameter.top):
+            kept.append(layer)
+            wanted.update(layer.parameter.bottom)
+    return replace(net, layers=tuple(reversed(kept)))
 
 
 def _read_tops_only(layer: LayerDefinition, net: NetDefinition) -> LayerDefinition | None:

@@ -1,11 +1,11 @@
 """Changes to a prototxt's text: what is not touched stays as it was written, comments and blanks included.
 
-    edits = Edits(text)
-    edits.remove(field)              # a field of the tree, with a comment behind it on its line
-    edits.value(field, "true")       # its value
-    edits.add(block_field, 'top: "x"', after=field)
-    edits.replace(field, "layer { ... }")
-    edits.apply()                    # the new text
+edits = Edits(text)
+edits.remove(field)              # a field of the tree, with a comment behind it on its line
+edits.value(field, "true")       # its value
+edits.add(block_field, 'top: "x"', after=field)
+edits.replace(field, "layer { ... }")
+edits.apply()                    # the new text
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ _TOKEN = re.compile(
     re.VERBOSE,
 )
 _REST_OF_LINE = re.compile(r"[ \t\r]*[,;]?[ \t\r]*(?:\#[^\n]*)?(?:\n|\Z)")
+_COMMENT = re.compile(r"[ \t]*\#[^\r\n]*")
 _BLANK_LINES = re.compile(r"(?:[ \t\r]*\n)+")
 
 
@@ -101,10 +102,11 @@ class Edits:
         indent = self.indent(place.start) or ""
         self._write(place.start, place.end, text.replace("\n", "\n" + indent))
 
-    def value(self, field: Field, text: str) -> None:
-        """Give a field another value."""
+    def value(self, field: Field, text: str, *, drop_comment: bool = False) -> None:
+        """Give a field another value; a comment behind it may have become untrue."""
         place = span(self.text, field)
-        self._write(place.value, place.end, text)
+        comment = _COMMENT.match(self.text, place.end) if drop_comment else None
+        self._write(place.value, comment.end() if comment is not None else place.end, text)
 
     def add(self, after: Field, text: str) -> None:
         """Put a field behind another one: on a line of its own where that one has one."""
