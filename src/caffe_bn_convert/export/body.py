@@ -1,4 +1,7 @@
-"""Bodies of Loop and Scan: graphs inside a graph."""
+"""Bodies of Loop and Scan: graphs inside a graph.
+
+Layers import this module; onnx itself is imported when something is emitted.
+"""
 
 from __future__ import annotations
 
@@ -6,10 +9,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-import onnx
-
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
+
+    import onnx
 
     from caffe_bn_convert.export.emitter import Emitter
     from caffe_bn_convert.net.dim import Dim
@@ -42,7 +45,9 @@ class Body:
 
     def graph(self, name: str) -> onnx.GraphProto:
         """The finished graph, for the attribute ``body``."""
-        return onnx.helper.make_graph(self.nodes, name, self.inputs, self.outputs)
+        from onnx import helper
+
+        return helper.make_graph(self.nodes, name, self.inputs, self.outputs)
 
 
 @contextmanager
@@ -56,5 +61,7 @@ def body(e: Emitter) -> Iterator[Body]:
 
 
 def _value_info(name: str, elem_type: int, shape: Sequence[Dim | None]) -> onnx.ValueInfoProto:
+    from onnx import helper
+
     dims = [dim if isinstance(dim, int) else None for dim in shape]
-    return onnx.helper.make_tensor_value_info(name, elem_type, dims)
+    return helper.make_tensor_value_info(name, elem_type, dims)

@@ -14,16 +14,13 @@ import numpy as np
 import onnx
 
 from caffe_bn_convert.errors import UnsupportedError
+from caffe_bn_convert.export.elem_types import FLOAT
 from caffe_bn_convert.net.dim import Shape, Symbol, is_fixed, volume
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from caffe_bn_convert.caffe.blob import Blob
-
-FLOAT = onnx.TensorProto.FLOAT
-INT64 = onnx.TensorProto.INT64
-BOOL = onnx.TensorProto.BOOL
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,52 +1,35 @@
-"""The layer types that we convert: one dict, joined from one module a family."""
+"""The layer types that we convert: one table, from families to the types in them."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from caffe_bn_convert.layers.families import Families
 
-from caffe_bn_convert.layers import (
-    activation,
-    channels,
-    conv,
-    data,
-    dense,
-    detect,
-    join,
-    loss,
-    norm,
-    norm_forks,
-    pool,
-    power,
-    pyramid,
-    recurrent,
-    reduce,
-    resample,
-    roi,
-    shape,
-    statistics,
-)
+LAYERS = Families(
+    {
+        "data": ("Input", "Data", "ImageData", "WindowData", "HDF5Data", "AnnotatedData", "VideoData", "MemoryData",
+                 "DummyData", "Parameter"),
+        "conv": ("Convolution", "Deconvolution", "DepthwiseConvolution", "ConvolutionDepthwise"),
+        "pool": ("Pooling",),
+        "norm": ("BatchNorm", "Scale", "Bias"),
+        "activation": ("ReLU", "ReLU6", "PReLU", "ELU", "Sigmoid", "TanH", "AbsVal", "BNLL", "Clip", "Threshold", "Swish",
+                       "Dropout"),
+        "power": ("Power", "Exp", "Log"),
+        "dense": ("InnerProduct", "Embed"),
+        "join": ("Concat", "Slice", "Eltwise", "Split", "Silence", "Filter", "BatchReindex"),
+        "shape": ("Reshape", "Flatten", "Crop", "Tile", "Permute"),
+        "channels": ("Im2col", "Axpy", "ShuffleChannel"),
+        "reduce": ("Softmax", "ArgMax", "Reduction"),
+        "statistics": ("MVN", "LRN", "Normalize"),
+        "pyramid": ("SPP",),
+        "detect": ("PriorBox", "DetectionOutput"),
+        "recurrent": ("LSTM", "RNN"),
+        "loss": ("Accuracy", "ContrastiveLoss", "EuclideanLoss", "HingeLoss", "InfogainLoss", "MultinomialLogisticLoss",
+                 "SigmoidCrossEntropyLoss", "SoftmaxWithLoss"),
+        "resample": ("Interp", "Upsample", "UpsampleDarknet", "Reorg"),
+        "roi": ("ROIPooling", "PSROIPooling"),
+        "norm_forks": ("BN",),
+    }
+)  # fmt: skip
+"""Every layer type by Caffe's name. Add your own with ``LAYERS | {"MyLayer": MyLayer}``."""
 
-if TYPE_CHECKING:
-    from caffe_bn_convert.layers.base import Layer
-
-LAYERS: dict[str, type[Layer]] = {
-    **data.LAYERS,
-    **conv.LAYERS,
-    **pool.LAYERS,
-    **norm.LAYERS,
-    **activation.LAYERS,
-    **power.LAYERS,
-    **dense.LAYERS,
-    **join.LAYERS,
-    **shape.LAYERS,
-    **channels.LAYERS,
-    **reduce.LAYERS,
-    **statistics.LAYERS,
-    **pyramid.LAYERS,
-    **detect.LAYERS,
-    **recurrent.LAYERS,
-    **loss.LAYERS,
-    **resample.LAYERS,
-    **roi.LAYERS,
-    **norm_forks.LAYERS,
-}
+__all__ = ["LAYERS", "Families"]

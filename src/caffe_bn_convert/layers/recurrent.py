@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
 from caffe_bn_convert.export.body import body
-from caffe_bn_convert.export.emitter import FLOAT
+from caffe_bn_convert.export.elem_types import FLOAT
 from caffe_bn_convert.layers.base import Filler, Layer, Parameter, Shapes, Source, require
 from caffe_bn_convert.layers.dialect import only
 from caffe_bn_convert.net.dim import Shape, show, volume

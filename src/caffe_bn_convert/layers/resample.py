@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from caffe_bn_convert.errors import UnsupportedError
-from caffe_bn_convert.export.emitter import INT64
+from caffe_bn_convert.export.elem_types import INT64
 from caffe_bn_convert.layers.base import Layer, Shapes, Source, require
 from caffe_bn_convert.layers.dialect import only
 from caffe_bn_convert.net.dim import Dim, Shape, fixed, is_fixed, show

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from caffe_bn_convert.export.emitter import FLOAT, INT64
+from caffe_bn_convert.export.elem_types import FLOAT, INT64
 from caffe_bn_convert.layers.base import Layer, Shapes, Source, require
 from caffe_bn_convert.layers.detect.decode import decode
 from caffe_bn_convert.layers.detect.suppress import LOWEST, Suppression

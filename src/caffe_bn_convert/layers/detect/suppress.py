@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from caffe_bn_convert.export.body import body
-from caffe_bn_convert.export.emitter import BOOL, FLOAT, INT64
+from caffe_bn_convert.export.elem_types import BOOL, FLOAT, INT64
 
 if TYPE_CHECKING:
     from caffe_bn_convert.export.emitter import Emitter

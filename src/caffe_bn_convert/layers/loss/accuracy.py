@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from caffe_bn_convert.export.emitter import FLOAT
+from caffe_bn_convert.export.elem_types import FLOAT
 from caffe_bn_convert.layers.base import Layer, Shapes, Source, canonical_axis, require
 from caffe_bn_convert.layers.dialect import only
 from caffe_bn_convert.layers.loss.base import Normalization, check_labels, grouped, sum_of

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from caffe_bn_convert.export.emitter import BOOL, INT64
+from caffe_bn_convert.export.elem_types import BOOL, INT64
 from caffe_bn_convert.layers.base import Shapes, Source, require
 from caffe_bn_convert.layers.dialect import only
 from caffe_bn_convert.layers.loss.base import Loss, batch_size, items

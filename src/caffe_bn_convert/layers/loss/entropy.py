@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from caffe_bn_convert.errors import UnsupportedError
-from caffe_bn_convert.export.emitter import INT64
+from caffe_bn_convert.export.elem_types import INT64
 from caffe_bn_convert.layers.base import Shapes, Source, canonical_axis, require
 from caffe_bn_convert.layers.dialect import only
 from caffe_bn_convert.layers.loss.base import Loss, Normalization, batch_size, check_labels, grouped, items, log_of

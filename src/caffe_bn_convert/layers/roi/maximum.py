@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from caffe_bn_convert.export.emitter import INT64
+from caffe_bn_convert.export.elem_types import INT64
 from caffe_bn_convert.layers.base import Layer, Shapes, Source, require
 from caffe_bn_convert.layers.dialect import only
 from caffe_bn_convert.layers.roi.regions import Bins, bins_of, check_regions, columns_of, rounded, rows_of

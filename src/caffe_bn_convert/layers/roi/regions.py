@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from caffe_bn_convert.export.emitter import FLOAT, INT64
+from caffe_bn_convert.export.elem_types import FLOAT, INT64
 from caffe_bn_convert.layers.base import Shapes, require
 from caffe_bn_convert.net.dim import show, volume
 
