@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,6 +15,7 @@ from caffe_bn_convert.deploy import as_deployed
 from caffe_bn_convert.errors import InvalidNetError, UsageError
 from caffe_bn_convert.layers import LAYERS
 from caffe_bn_convert.net.build import InputShapes, build, judge
+from caffe_bn_convert.net.custom import known_by
 from caffe_bn_convert.net.dim import Symbol
 from caffe_bn_convert.net.losses import leave_out_losses, name_losses
 from caffe_bn_convert.net.outputs import expose_blobs
@@ -38,6 +39,7 @@ if TYPE_CHECKING:
     from caffe_bn_convert.net.ir import Graph
     from caffe_bn_convert.net.losses import Note
     from caffe_bn_convert.preprocessing import Preprocessing
+    from caffe_bn_convert.verify.oracle.layer import Rule
 
     PathLike = str | os.PathLike[str]
 
@@ -58,6 +60,7 @@ class Conversion:
         findings: what is suspicious but was allowed, or need not stop.
         notes: what was left out or deserves a word.
         preprocessing: what stands in front of the net, with its input named; None for nothing.
+        oracle: rules of the user's own, by which their layer types are verified.
     """
 
     net: NetDefinition
@@ -69,6 +72,7 @@ class Conversion:
     findings: tuple[Finding, ...] = ()
     notes: tuple[Note, ...] = ()
     preprocessing: Preprocessing | None = None
+    oracle: Mapping[str, Rule] = field(default_factory=dict)
 
     @property
     def metadata(self) -> dict[str, str]:
@@ -145,6 +149,8 @@ def convert(
     fold_conv: bool = False,
     preprocessing: Preprocessing | None = None,
     layers: Mapping[str, type[Layer]] = LAYERS,
+    oracle: Mapping[str, Rule] | None = None,
+    custom_domain: str | None = None,
 ) -> Conversion:
     """Convert a Caffe net.
 
@@ -166,6 +172,8 @@ def convert(
         fold_conv: put BatchNorm, Scale and Bias into the weights of the layer before them.
         preprocessing: what to do to pictures in front of the net.
         layers: the layer types; add your own with ``LAYERS | {...}``.
+        oracle: NumPy rules for types of your own, by which they are verified.
+        custom_domain: write layers of unknown types as nodes of this domain; ``shapes`` tells what their tops are.
 
     Raises:
         UnreadableError: a file cannot be read for what it should be.
@@ -185,7 +193,11 @@ def convert(
     net = filter_state(net, phase, level, tuple(stages))
     net, notes = (name_losses(net), []) if keep_losses else leave_out_losses(net)
     located = locate(net, sources)
-    graph, findings = build(net, located, layers, phase=phase, inputs=input_shapes(batch, shapes))
+    inputs = input_shapes(batch, shapes)
+    if custom_domain is not None:
+        layers, inputs, said = known_by(custom_domain, net, layers, inputs)
+        notes = [*notes, *said]
+    graph, findings = build(net, located, layers, phase=phase, inputs=inputs)
     findings = judge(findings, [allow] if isinstance(allow, str) else allow)
     graph = expose_blobs(graph, until, expose)
     if not graph.outputs:
@@ -200,7 +212,9 @@ def convert(
     if preprocessing is not None:
         preprocessing = replace(preprocessing, input=input_of(graph, preprocessing.input))
         graph = preprocess(graph, preprocessing)
-    return Conversion(net, sources, located, phase, graph, opset, tuple(findings), (*changes, *notes), preprocessing)
+    return Conversion(
+        net, sources, located, phase, graph, opset, tuple(findings), (*changes, *notes), preprocessing, oracle or {}
+    )
 
 
 def shapes(

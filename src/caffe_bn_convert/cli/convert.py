@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from caffe_bn_convert.cli import options, pictures, say
+from caffe_bn_convert.cli import extensions, options, pictures, say
 
 if TYPE_CHECKING:
     from caffe_bn_convert.conversion import Conversion
@@ -32,12 +32,13 @@ if TYPE_CHECKING:
 @click.option(
     "--fold-into-conv", is_flag=True, help="Put BatchNorm and Scale into the weights of the layer before them."
 )
+@extensions.EXTENSIONS
 @pictures.PREPROCESSING
 @options.ALLOW
 @options.VERBOSITY
 def command(
     prototxt: str, caffemodel: str | None, output: Path, mode: str, provenance: str, stages: tuple[str, ...],
-    no_fold: bool, fold_into_conv: bool, quiet: bool, verbose: bool, **rest: Any,  # noqa: FBT001  (click's way)
+    plugins: tuple[Path, ...], no_fold: bool, fold_into_conv: bool, quiet: bool, verbose: bool, **rest: Any,  # noqa: FBT001  (click's way)
 ) -> None:  # fmt: skip
     """Convert a Caffe net to ONNX.
 
@@ -60,6 +61,7 @@ def command(
         fold=not no_fold,
         fold_conv=fold_into_conv,
         preprocessing=preprocessing,
+        **extensions.take(plugins),
         **rest,
     )
     if not quiet:

@@ -14,7 +14,7 @@ import numpy as np
 import onnx
 
 from caffe_bn_convert.errors import UnsupportedError
-from caffe_bn_convert.export.elem_types import FLOAT
+from caffe_bn_convert.export.elem_types import FLOAT, FLOAT16
 from caffe_bn_convert.net.dim import Shape, Symbol, is_fixed, volume
 
 if TYPE_CHECKING:
@@ -39,23 +39,25 @@ class Initializer:
         name: its name in the graph.
         shape: its shape.
         data: an array, or a blob whose numbers still lie in the weights file.
+        half: the blob's numbers are to be written as float16.
     """
 
     name: str
     shape: tuple[int, ...]
     data: np.ndarray[Any, Any] | Blob
+    half: bool = False
 
     @property
     def elem_type(self) -> int:
-        """The ``TensorProto.DataType``; blobs are float32."""
+        """The ``TensorProto.DataType``; blobs are float32, or float16 if ``half``."""
         if isinstance(self.data, np.ndarray):
             return int(onnx.helper.np_dtype_to_tensor_dtype(self.data.dtype))
-        return FLOAT
+        return FLOAT16 if self.half else FLOAT
 
     @property
     def nbytes(self) -> int:
         """Bytes that it takes in the ONNX file."""
-        return int(self.data.nbytes)
+        return int(self.data.nbytes) // (2 if self.half else 1)
 
 
 class Names:
@@ -219,8 +221,24 @@ class Emitter:
         return str(self.op("Flatten", x.name, axis=axis))
 
 
+def as_half(numbers: np.ndarray[Any, Any], name: str) -> np.ndarray[Any, Any]:
+    """``numbers`` rounded to the nearest float16.
+
+    Raises:
+        UnsupportedError: one is too large; ``name`` is the constant's.
+    """
+    with np.errstate(over="ignore", invalid="ignore"):
+        half = numbers.astype(np.float16)
+    if np.isinf(half).any() and not np.isinf(numbers).any():
+        worst = float(np.abs(numbers[np.isinf(half)]).max())
+        raise UnsupportedError(
+            f'the weights "{name}" hold {worst:g}, and float16 ends at 65504', hint="leave out --fp16: the net needs float32"
+        )
+    return half
+
+
 def attribute(name: str, value: Any) -> onnx.AttributeProto:
-    """An attribute of the type that ``value`` has: int, float, str, array, or a list of ints or floats."""
+    """An attribute of the type that ``value`` has: int, float, str, array, or a list of ints, floats or strs."""
     proto = onnx.AttributeProto(name=name)
     if isinstance(value, (bool, int, np.integer)):
         proto.type, proto.i = onnx.AttributeProto.INT, int(value)
@@ -237,6 +255,9 @@ def attribute(name: str, value: Any) -> onnx.AttributeProto:
     elif value and all(isinstance(item, float) for item in value):
         proto.type = onnx.AttributeProto.FLOATS
         proto.floats.extend(value)
+    elif value and all(isinstance(item, str) for item in value):
+        proto.type = onnx.AttributeProto.STRINGS
+        proto.strings.extend(item.encode() for item in value)
     else:
         proto.type = onnx.AttributeProto.INTS
         proto.ints.extend(int(item) for item in value)

@@ -10,7 +10,7 @@ import onnx
 
 from caffe_bn_convert._version import __version__
 from caffe_bn_convert.errors import UsageError, at
-from caffe_bn_convert.export.emitter import Emitter, Initializer, Names, Tensor
+from caffe_bn_convert.export.emitter import Emitter, Initializer, Names, Tensor, as_half
 from caffe_bn_convert.net.dim import Shape, Symbol
 
 if TYPE_CHECKING:
@@ -32,17 +32,21 @@ class Model:
         graph: nodes, inputs, outputs and the shape of every value; without initializers.
         initializers: the constants; their numbers may still lie in the weights file.
         opset: version of the default domain.
+        types: for every node the type of the Caffe layer that it comes from.
     """
 
     graph: onnx.GraphProto
     initializers: tuple[Initializer, ...]
     opset: int
+    types: tuple[str, ...] = ()
 
     def shell(self, metadata: Mapping[str, str] | None = None) -> onnx.ModelProto:
         """The model around the graph: versions, producer, metadata; the graph is empty."""
         model = onnx.ModelProto(producer_name=PRODUCER, producer_version=__version__)
         model.opset_import.add(domain="", version=self.opset)
         model.ir_version = onnx.helper.find_min_ir_version_for(model.opset_import)
+        for domain in sorted({node.domain for node in self.graph.node} - {""}):
+            model.opset_import.add(domain=domain, version=1)
         for key in sorted(metadata or {}):
             model.metadata_props.add(key=key, value=(metadata or {})[key])
         return model
@@ -59,11 +63,13 @@ def emit(graph: Graph, opset: int = DEFAULT_OPSET) -> Model:
     if not MIN_OPSET <= opset <= newest:
         raise UsageError(f"opset {opset} is not supported; choose one from {MIN_OPSET} to {newest}")
     e = Emitter(opset, Names(list(graph.shapes)))
+    types: list[str] = []
     for node in graph.nodes:
         with at(node.where), e.layer(node.name) as group:
             x = [Tensor(name, graph.shapes[name]) for name in node.bottoms]
             results = node.layer.emit(e, x, node.blobs)
             _name_tops(group, list(results), node.tops)
+        types += [node.type] * (len(e.nodes) - len(types))
     proto = onnx.GraphProto(name=graph.name or "caffe", node=e.nodes)
     for name in graph.inputs:
         elem_type = onnx.helper.np_dtype_to_tensor_dtype(np.dtype(graph.elem_types.get(name, "float32")))
@@ -73,7 +79,7 @@ def emit(graph: Graph, opset: int = DEFAULT_OPSET) -> Model:
     made = {name for node in e.nodes for name in node.output}
     for name in sorted(made & set(graph.shapes) - set(graph.outputs)):
         proto.value_info.append(value_info(name, graph.shapes[name]))
-    return Model(proto, _used(e), opset)
+    return Model(proto, _used(e), opset, tuple(types))
 
 
 def _name_tops(group: list[onnx.NodeProto], results: Sequence[str], tops: Sequence[str]) -> None:
@@ -127,14 +133,10 @@ def value_info(name: str, shape: Shape, elem_type: int = onnx.TensorProto.FLOAT)
     return info
 
 
-def check(model: Model) -> None:
-    """Run ``onnx.checker`` with strict shape inference on the skeleton: weights are declared as inputs.
+def skeleton(model: Model) -> onnx.ModelProto:
+    """The whole model, but with large constants declared as inputs.
 
-    The rules are the same as for the whole file, but nothing is read and there is no size limit. Small constants
-    stay, since shape inference needs their values.
-
-    Raises:
-        onnx.checker.ValidationError, onnx.shape_inference.InferenceError: a bug of ours.
+    Small ones stay, since shape inference needs their values.
     """
     whole = model.shell()
     whole.graph.CopyFrom(model.graph)
@@ -143,11 +145,23 @@ def check(model: Model) -> None:
             whole.graph.initializer.append(onnx.numpy_helper.from_array(initializer.data, initializer.name))
         else:
             whole.graph.input.append(value_info(initializer.name, initializer.shape, initializer.elem_type))
-    onnx.checker.check_model(whole, full_check=True)
+    return whole
+
+
+def check(model: Model) -> None:
+    """Run ``onnx.checker`` with strict shape inference on the skeleton.
+
+    The rules are the same as for the whole file, but nothing is read and there is no size limit.
+
+    Raises:
+        onnx.checker.ValidationError, onnx.shape_inference.InferenceError: a bug of ours.
+    """
+    onnx.checker.check_model(skeleton(model), full_check=True)
 
 
 def array_of(initializer: Initializer) -> np.ndarray[Any, Any]:
     """The numbers of an initializer, read now."""
     if isinstance(initializer.data, np.ndarray):
         return initializer.data
-    return initializer.data.read().reshape(initializer.shape)
+    numbers = initializer.data.read()
+    return (as_half(numbers, initializer.name) if initializer.half else numbers).reshape(initializer.shape)

@@ -10,6 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from caffe_bn_convert.caffe.prototxt import Block, parse
 from caffe_bn_convert.errors import InvalidNetError
 
 if TYPE_CHECKING:
@@ -45,6 +46,13 @@ class Source:
         if name.endswith("_param"):
             return getattr(self.definition.parameter, name)
         raise AttributeError(name)
+
+    def block(self, name: str) -> Block:
+        """The block ``name`` of the layer's text, with fields that no schema knows; empty where there is none."""
+        text = self.definition.text
+        if text is None:
+            return parse("")
+        return text.block(name) or Block(text.source, text.offset, ())
 
     @property
     def bottoms(self) -> int:

@@ -7,7 +7,9 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from caffe_bn_convert.errors import ConversionError, InvalidNetError, Problem, RefusedError, UnsupportedError, Where, at
+from caffe_bn_convert.layers import LAYERS
 from caffe_bn_convert.layers.base import Identity, Layer, SharedMemory, Source
+from caffe_bn_convert.layers.catalogue import NOT_SUPPORTED
 from caffe_bn_convert.layers.data import DataSource
 from caffe_bn_convert.lint.finding import Finding
 from caffe_bn_convert.lint.rules import RULES
@@ -105,7 +107,8 @@ def read_layers(
                 typed.append(
                     _read(definition, tuple(b.shape for b in blobs if b is not None) if blobs else None, layers, phase)
                 )
-                findings += _unknown_fields(definition)
+                if layers[definition.type] is LAYERS.get(definition.type):
+                    findings += _unknown_fields(definition)
         except ConversionError as error:
             errors.append(error)
     if errors:
@@ -127,7 +130,10 @@ def _read(
         meant = f'did you mean "{near[0]}"? ' if near else ""
         raise UnsupportedError(
             f'layer type "{definition.type}" is not supported',
-            hint=f"{meant}`caffe-bn-convert layers` lists what is; a plug-in can add it",
+            hint=NOT_SUPPORTED.get(
+                definition.type,
+                f"{meant}`caffe-bn-convert layers` lists what is; a plug-in can add it (docs/custom-layers.md)",
+            ),
         )
     parameter = definition.parameter
     if parameter.HasField("quantization_param"):
