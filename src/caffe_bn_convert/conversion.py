@@ -11,7 +11,7 @@ from caffe_bn_convert.caffe import caffemodel
 from caffe_bn_convert.caffe.prototxt import read_net
 from caffe_bn_convert.caffe.state import filter_state, phase_of
 from caffe_bn_convert.caffe.upgrade import upgrade
-from caffe_bn_convert.deploy import as_deployed
+from caffe_bn_convert.collector import collector_off
 from caffe_bn_convert.errors import InvalidNetError, UsageError
 from caffe_bn_convert.layers import LAYERS
 from caffe_bn_convert.net.build import InputShapes, build, judge
@@ -80,6 +80,7 @@ class Conversion:
         return self.preprocessing.metadata(str(self.preprocessing.input)) if self.preprocessing is not None else {}
 
     @cached_property
+    @collector_off()
     def model(self) -> Model:
         """The ONNX model, its weights still in the weights file; checked by ``onnx.checker``."""
         from caffe_bn_convert.export.model import check, emit
@@ -130,6 +131,7 @@ class Conversion:
         return in_memory(self)
 
 
+@collector_off()
 def convert(
     prototxt: PathLike,
     weights: PathLike | Sequence[PathLike] | None = None,
@@ -186,6 +188,8 @@ def convert(
     net = read_net(prototxt)
     changes: Sequence[Note] = ()
     if as_deploy:
+        from caffe_bn_convert.deploy import as_deployed
+
         net, changes = as_deployed(net, phase, level, stages, batch, shapes)
         phase = "TEST"
     net = upgrade(net)

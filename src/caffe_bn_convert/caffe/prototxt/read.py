@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import gc
-from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -14,11 +12,11 @@ from caffe_bn_convert.caffe.prototxt.bind import bind
 from caffe_bn_convert.caffe.prototxt.parser import parse
 from caffe_bn_convert.caffe.prototxt.tree import Block, Field
 from caffe_bn_convert.caffe.wrongfile import check_prototxt
+from caffe_bn_convert.collector import collector_off
 from caffe_bn_convert.errors import ParseError, ResourceLimitError, UnreadableError, Where
 
 if TYPE_CHECKING:
     import os
-    from collections.abc import Iterator
 
 MAX_BYTES = 16 << 20
 """Largest prototxt that is read. The largest of 600 real ones has 0.4 MB; a tree takes 8 times its text, at worst 60."""
@@ -53,7 +51,7 @@ def parse_net(text: str, file: str = "<prototxt>") -> NetDefinition:
         ParseError: text that is not the prototxt of a net.
         ResourceLimitError: too deep.
     """
-    with _without_collector():
+    with collector_off():
         return _net(parse(text, file), file)
 
 
@@ -63,19 +61,6 @@ def _net(tree: Block, file: str) -> NetDefinition:
     unknown = bind(replace(tree, fields=rest), parameter)
     layers = tuple(_layer(field) for field in tree.fields if field.name in _LAYERS)
     return NetDefinition(parameter, layers, file, tree, unknown)
-
-
-@contextmanager
-def _without_collector() -> Iterator[None]:
-    """Keep Python's cycle collector away from the many small objects of a tree: they hold no cycles, and it would take
-    more than half of the time."""
-    enabled = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if enabled:
-            gc.enable()
 
 
 def _layer(field: Field) -> LayerDefinition:
