@@ -15,7 +15,7 @@ from caffe_bn_convert.collector import collector_off
 from caffe_bn_convert.errors import InvalidNetError, UsageError
 from caffe_bn_convert.layers import LAYERS
 from caffe_bn_convert.net.build import InputShapes, build, judge
-from caffe_bn_convert.net.custom import known_by
+from caffe_bn_convert.net.custom import known_by, without_custom
 from caffe_bn_convert.net.dim import Symbol
 from caffe_bn_convert.net.losses import leave_out_losses, name_losses
 from caffe_bn_convert.net.outputs import expose_blobs
@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from caffe_bn_convert.net.ir import Graph
     from caffe_bn_convert.net.losses import Note
     from caffe_bn_convert.preprocessing import Preprocessing
+    from caffe_bn_convert.verify import Options, Report
     from caffe_bn_convert.verify.oracle.layer import Rule
 
     PathLike = str | os.PathLike[str]
@@ -89,6 +90,12 @@ class Conversion:
         check(model)
         return model
 
+    @property
+    def provable(self) -> Conversion:
+        """The same without nodes of a custom domain, which cannot be run here: their tops are inputs instead."""
+        net, graph = without_custom(self.net, self.graph)
+        return self if graph is self.graph else replace(self, net=net, graph=graph)
+
     def save(
         self,
         path: PathLike,
@@ -96,8 +103,11 @@ class Conversion:
         *,
         provenance: str = "sha256",
         progress: Callable[[int], None] = lambda _: None,
+        verify: bool | Options = True,
+        keep_failed: bool = False,
+        tell: Callable[[Report], object] = lambda _: None,
     ) -> Path | None:
-        """Write the ONNX file; it appears whole or not at all.
+        """Write the ONNX file; it appears whole, and proven to compute what Caffe computes, or not at all.
 
         Args:
             path: where to.
@@ -105,6 +115,9 @@ class Conversion:
                 "in-place" the numbers stay in the caffemodel, which must lie in the folder of ``path`` or below.
             provenance: "sha256" records the digests of the sources in the metadata, "none" does not.
             progress: called with numbers of bytes as they are written.
+            verify: False puts the file in place unproven; options say how to prove.
+            keep_failed: keep a file that is not right as ``<path>.failed``.
+            tell: called with the report of the proof, whatever it says.
 
         Returns:
             the data file beside the model, if there is one.
@@ -112,12 +125,36 @@ class Conversion:
         Raises:
             CannotWriteError: the folder or the disk refuses.
             UsageError: "in-place" is not possible here.
+            VerificationError: the file does not compute what Caffe computes; ``error.report`` says where it goes wrong.
+            ProviderError: the execution provider of the options did not run.
         """
         from caffe_bn_convert.export.save import written
 
         with written(self, Path(path), weights, provenance, progress) as pending:
+            if verify is not False:
+                from caffe_bn_convert.verify.ours import prove_pending
+
+                prove_pending(self, pending, None if verify is True else verify, keep_failed=keep_failed, tell=tell)
             pending.commit()
         return pending.data
+
+    def verify(self, path: PathLike, options: Options | None = None) -> Report:
+        """Prove that a file that :meth:`save` wrote computes what Caffe computes.
+
+        Args:
+            path: the file.
+            options: how; see :class:`caffe_bn_convert.verify.Options`.
+
+        Returns:
+            the report; look at ``report.passed``.
+
+        Raises:
+            ProviderError: the execution provider of the options did not run.
+            UnsupportedError: a layer of a type that only a plug-in knows, without a rule for the oracle.
+        """
+        from caffe_bn_convert.verify import verify
+
+        return verify(self, path, options)
 
     def to_onnx(self) -> onnx.ModelProto:
         """The model in memory, weights and all.
