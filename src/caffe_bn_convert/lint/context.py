@@ -14,7 +14,9 @@ from caffe_bn_convert.caffe.state import filter_state, phase_of
 from caffe_bn_convert.caffe.upgrade import upgrade
 from caffe_bn_convert.errors import ConversionError, InvalidNetError
 from caffe_bn_convert.layers import LAYERS
+from caffe_bn_convert.layers.base import Source
 from caffe_bn_convert.layers.data import DataSource
+from caffe_bn_convert.layers.inplace import refuse_in_place
 from caffe_bn_convert.lint.finding import Finding
 from caffe_bn_convert.lint.place import layer_place
 from caffe_bn_convert.lint.wiring import Wiring, trace
@@ -168,7 +170,7 @@ class _Reader:
             reading = replace(reading, typed=self._typed(definition, found))
             return self._shaped(reading)
         except InvalidNetError as error:
-            self._note("NET016", error, reading)
+            self._note("NET005" if _is_about_memory(error, definition) else "NET016", error, reading)
         except ConversionError as error:
             if definition.type not in LEFT_OUT:
                 self._note("NET015", error, reading)
@@ -231,3 +233,12 @@ class _Reader:
             for finding in findings
             if finding.code != _OWN_RULE or reading.type != "BatchNorm"
         ]
+
+
+def _is_about_memory(error: InvalidNetError, definition: LayerDefinition) -> bool:
+    """Whether a layer was refused for working in place, which has a rule of its own."""
+    try:
+        refuse_in_place(Source(definition))
+    except InvalidNetError as refusal:
+        return [problem.what for problem in error.problems] == [problem.what for problem in refusal.problems]
+    return False

@@ -85,7 +85,12 @@ def junit(reports: Sequence[Report]) -> str:
         failures = report.counts["error"]
         count = max(1, len(report.findings))
         suite = ET.SubElement(
-            suites, "testsuite", name=f"lint {report.file}", tests=str(count), failures=str(failures), errors="0"
+            suites,
+            "testsuite",
+            name=_printable(f"lint {report.file}"),
+            tests=str(count),
+            failures=str(failures),
+            errors="0",
         )
         for finding in report.findings:
             _case(suite, finding, report)

@@ -12,17 +12,14 @@ if TYPE_CHECKING:
 
     from caffe_bn_convert.lint.context import Context, Reading
 
-# Caffe checks these and stops (flatten_layer.cpp, reshape_layer.cpp, neuron layers of their own).
-_REFUSED = frozenset({"AbsVal", "Flatten", "Reshape"})
 # These write their top before they have read all of their bottom.
 _GARBLED = frozenset(
     {
-        "Convolution", "ConvolutionDepthwise", "Crop", "Deconvolution", "DepthwiseConvolution", "Embed", "Im2col",
-        "InnerProduct", "Interp", "LRN", "LSTM", "Permute", "Pooling", "RNN", "Reorg", "ShuffleChannel", "Upsample",
+        "Convolution", "ConvolutionDepthwise", "Deconvolution", "DepthwiseConvolution", "Embed", "InnerProduct", "LRN",
+        "LSTM", "Pooling", "RNN", "Upsample",
     }
 )  # fmt: skip
 _SELDOM_LAST = frozenset({"BatchNorm", "Dropout", "Im2col", "LRN", "Pooling", "PriorBox", "Slice", "Split"})
-_SUM = 1
 
 
 def found_while_reading(context: Context) -> Iterator[Finding]:
@@ -47,14 +44,12 @@ def clashes(context: Context) -> Iterator[Finding]:
 
 
 def cannot_work_in_place(context: Context) -> Iterator[Finding]:
-    """NET005."""
+    """NET005 of layers that do not refuse it themselves."""
     for reading in context.readings:
         blob = _in_place(reading)
-        if blob is None or not (reading.type in _REFUSED or _garbles(reading)):
-            continue
-        effect = "Caffe refuses that" if reading.type in _REFUSED else "it overwrites what it still has to read"
-        what = f'{reading.type} cannot work in place on "{blob}": {effect}'
-        yield Finding("NET005", what, field_place(reading.definition, context.net, "top", position=0))
+        if blob is not None and reading.typed is not None and reading.type in _GARBLED:
+            what = f'it works in place on "{blob}", and overwrites what it still has to read'
+            yield Finding("NET005", what, field_place(reading.definition, context.net, "top", position=0))
 
 
 def overwrites_the_input(context: Context) -> Iterator[Finding]:
@@ -104,14 +99,6 @@ def _in_place(reading: Reading) -> str | None:
         if bottom.blob == top.blob:
             return top.blob
     return None
-
-
-def _garbles(reading: Reading) -> bool:
-    if reading.type == "Eltwise":  # a sum begins by setting its top to 0
-        return bool(reading.definition.parameter.eltwise_param.operation == _SUM)
-    if reading.type == "Concat":
-        return len(reading.bottoms) > 1
-    return reading.type in _GARBLED
 
 
 def _type(context: Context, index: int | None) -> str:
