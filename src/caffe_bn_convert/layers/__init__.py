@@ -28,6 +28,12 @@ LAYERS = Families(
         "resample": ("Interp", "Upsample", "UpsampleDarknet", "Reorg"),
         "roi": ("ROIPooling", "PSROIPooling"),
         "norm_forks": ("BN",),
+        "smooth": ("HardSwish", "Mish", "SeLU"),
+        "broadcast": ("Add", "Mul", "Maximum", "MaskPooling", "ChannelScale"),
+        "axes": ("Squeeze", "Transpose", "Reverse", "Flip", "Gather", "CropCenter"),
+        "border": ("Padding", "Pad", "SpaceToBatchND", "BatchToSpaceND"),
+        "resize": ("ResizeBilinear", "ResizeNearestNeighbor"),
+        "flow": ("Resample", "FlowWarp", "Correlation"),
     }
 )  # fmt: skip
 """Every layer type by Caffe's name. Add your own with ``LAYERS | {"MyLayer": MyLayer}``."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from caffe_bn_convert.errors import UnsupportedError
+from caffe_bn_convert.lint.finding import Finding
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -34,6 +35,16 @@ def only(message: Any, known: Collection[str]) -> None:
                 f'the field "{field.name}" belongs to a fork whose layer of this name is not known',
                 hint="if it does not change the result, remove it",
             )
+
+
+def taken_for(whose: str, why: str) -> Finding:
+    """DIA001: the layer's name has several meanings, and this one was taken.
+
+    Args:
+        whose: the layer that it was taken for, such as ``"SegNet's Upsample"``.
+        why: what told, such as ``"by its fields"``.
+    """
+    return Finding("DIA001", f"taken for {whose}, {why}")
 
 
 def _is_default(field: Any, value: Any) -> bool:
