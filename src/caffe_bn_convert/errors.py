@@ -28,6 +28,8 @@ from typing import TYPE_CHECKING, ClassVar
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
+    from caffe_bn_convert.verify.report.model import Report
+
 
 @dataclass(frozen=True, slots=True)
 class Where:
@@ -164,9 +166,14 @@ class RefusedError(ConversionError):
 
 
 class VerificationError(ConversionError):
-    """The ONNX file does not compute what Caffe computes."""
+    """The ONNX file does not compute what Caffe computes.
+
+    Attributes:
+        report: the whole proof, where there is one.
+    """
 
     exit_code = 1
+    report: Report | None = None
 
 
 class ProviderError(ConversionError):

@@ -1,0 +1,68 @@
+"""Proving that an ONNX file computes what Caffe computes.
+
+:func:`verify` takes a conversion, or what Caffe itself would make of the net (:class:`Caffe`), and an ONNX file, and
+gives a :class:`Report`. docs/verification.md says how and why.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from caffe_bn_convert.errors import Problem, VerificationError
+from caffe_bn_convert.verify.proof import Options, prove
+from caffe_bn_convert.verify.report.model import Report
+from caffe_bn_convert.verify.tolerance import Rule
+from caffe_bn_convert.verify.walk import Caffe
+
+if TYPE_CHECKING:
+    import os
+
+    from caffe_bn_convert.conversion import Conversion
+
+__all__ = ["Caffe", "Options", "Report", "Rule", "failure", "verify"]
+
+
+def verify(
+    subject: Conversion | Caffe,
+    model: str | os.PathLike[str],
+    options: Options | None = None,
+    *,
+    name: str | None = None,
+) -> Report:
+    """Prove that ``model`` computes what Caffe computes.
+
+    Args:
+        subject: a conversion, of which ``model`` is the file, or a net for a file that somebody else made.
+        model: the ONNX file.
+        options: how; see :class:`Options`.
+        name: how the report calls the file, if it lies under a temporary name.
+
+    Returns:
+        the report. A proof that failed is a report too: look at ``report.passed``.
+
+    Raises:
+        ProviderError: the provider that was asked for does not run the file.
+        UnsupportedError: the oracle does not know a layer.
+        UsageError: inputs that do not fit.
+    """
+    options = options or Options()
+    if not isinstance(subject, Caffe):
+        from caffe_bn_convert.verify.ours import caffe_of, ours
+
+        report = prove(caffe_of(subject), Path(model), ours(subject, options))
+    else:
+        report = prove(subject, Path(model), options)
+    return replace(report, model=name) if name is not None else report
+
+
+def failure(report: Report) -> VerificationError:
+    """The error for a proof that failed; ``error.report`` has everything."""
+    from caffe_bn_convert.verify.report.text import summary
+
+    found = report.divergence
+    problem = Problem(summary(report), where=found.where) if found is not None else Problem(summary(report))
+    error = VerificationError(problems=(problem,))
+    error.report = report
+    return error

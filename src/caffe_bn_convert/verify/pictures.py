@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from caffe_bn_convert.verify.inputs import FALLBACK, Slot
+
 if TYPE_CHECKING:
     from caffe_bn_convert.preprocessing import Preprocessing
+    from caffe_bn_convert.verify.inputs import Feed
 
     Array = np.ndarray[Any, np.dtype[Any]]
 
@@ -34,3 +38,41 @@ def preprocessed(wanted: Preprocessing, fed: Array, height: int, width: int) -> 
             plane = plane - mean.reshape(-1)[channel if mean.size > 1 else 0]
         result[:, channel] = plane * float(np.float32(wanted.scale))
     return result
+
+
+@dataclass(frozen=True, slots=True)
+class Front:
+    """The preprocessing in front of one input of the file on trial.
+
+    Attributes:
+        name: the input.
+        wanted: the user's choices.
+        size: height and width of the net's input; None for dynamic ones, which are the picture's.
+    """
+
+    name: str
+    wanted: Preprocessing
+    size: tuple[int | None, int | None]
+
+    def slot(self, shape: tuple[int | None, ...]) -> Slot:
+        """What to feed to an input of this shape: pictures that are larger than the net's input where any size goes."""
+        spare = [FALLBACK if size is None else size + 3 + 2 * i for i, size in enumerate(self.size)]
+        channels = (shape[3] if self.wanted.layout == "nhwc" else shape[1]) or 3
+        usual = (1, *spare, channels) if self.wanted.layout == "nhwc" else (1, channels, *spare)
+        return Slot(self.name, shape, usual)
+
+    def behind(self, feed: Feed, *, made_up: bool = True) -> Feed:
+        """The feed with what the net gets of the pictures; the file itself is fed the pictures.
+
+        Numbers that are made up around 0 are moved to where pictures have theirs.
+        """
+        picture = feed.arrays[self.name]
+        if made_up:
+            picture = np.stack([row if np.abs(row).max(initial=0) > 16 else 128 + 40 * row for row in picture])
+        if self.wanted.uint8:
+            picture = np.clip(np.rint(picture), 0, 255)
+        picture = picture.astype(np.float32)
+        sides = picture.shape[1:3] if self.wanted.layout == "nhwc" else picture.shape[2:4]
+        height, width = (own or side for own, side in zip(self.size, sides, strict=True))
+        arrays = {**feed.arrays, self.name: preprocessed(self.wanted, picture, height, width)}
+        return replace(feed, arrays=arrays, fed={self.name: picture})

@@ -1,0 +1,102 @@
+"""Options of the proof, for the commands that prove."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from caffe_bn_convert.cli.options import together
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from caffe_bn_convert.verify import Caffe, Options, Report
+
+PROOF = together(
+    click.option("--seed", type=int, default=0, show_default=True, help="Of the inputs that the proof makes up."),
+    click.option("--input", "inputs", multiple=True, metavar="[NAME=]FILE",
+                 help="Prove on this input instead: .npy, .npz or an image. Repeatable."),
+    click.option("--expect", type=click.Path(path_type=Path), metavar="FILE.npz",
+                 help="Outputs from elsewhere, for --input; compared too."),
+    click.option("--atol", type=float, help="Allow this error instead of what the rounding noise tells."),
+    click.option("--rtol", type=float, help="The same, times the number."),
+    click.option("--provider", default="cpu", show_default=True, metavar="NAME",
+                 help="Who runs the ONNX file: cpu, cuda, tensorrt, openvino or onnxruntime's own name."),
+    click.option("--device", type=int, default=0, help="Which of the provider's devices."),
+    click.option("--against", multiple=True, type=click.Choice(["opencv", "pycaffe"]),
+                 help="Ask another program that reads Caffe, too. Repeatable."),
+    click.option("--report", "reports", multiple=True, type=click.Path(path_type=Path), metavar="FILE",
+                 help="Write a report: .json, .xml (JUnit), .html or .md. Repeatable."),
+)  # fmt: skip
+
+NAMES = ("seed", "inputs", "expect", "atol", "rtol", "provider", "device", "against", "reports")
+
+
+def take(options: dict[str, Any]) -> dict[str, Any]:
+    """Take the options of PROOF out of ``options``."""
+    from caffe_bn_convert.verify.report import writer
+
+    taken = {name: options.pop(name) for name in NAMES}
+    for path in taken["reports"]:
+        writer(path)  # a wrong ending is better said before the work than after it
+    return taken
+
+
+def proof_options(
+    taken: dict[str, Any], caffe: Caffe, witnesses: Sequence[Path], pictures: dict[str, Any] | None = None
+) -> Options:
+    """The library's options.
+
+    Args:
+        taken: see :func:`take`.
+        caffe: the net, whose inputs the files are for.
+        witnesses: prototxt and caffemodel, for other programs to read.
+        pictures: mean, scale and bgr for images, where given.
+    """
+    from caffe_bn_convert.verify import Options, Rule
+    from caffe_bn_convert.verify.inputs import files
+
+    arrays = None
+    if taken["inputs"]:
+        pixels = files.Pixels.of(caffe.net).with_given(**(pictures or {}))
+        arrays = files.arrays([files.named_file(text) for text in taken["inputs"]], _slots(caffe), pixels)
+    return Options(
+        seed=taken["seed"],
+        inputs=arrays,
+        expect=files.archive(taken["expect"]) if taken["expect"] is not None else None,
+        rule=Rule(atol=taken["atol"], rtol=taken["rtol"]),
+        provider=taken["provider"],
+        device=taken["device"],
+        against=taken["against"],
+        sources=tuple(witnesses),
+        statistics=bool(taken["reports"]),
+    )
+
+
+def _slots(caffe: Caffe) -> list[Any]:
+    from caffe_bn_convert.verify.binding import input_names, usual_shapes
+    from caffe_bn_convert.verify.inputs import Slot
+
+    usual = usual_shapes(caffe.net)
+    return [Slot(name, usual.get(name, ()), usual.get(name, ())) for name in input_names(caffe.net)]
+
+
+def teller(taken: dict[str, Any], *, quiet: bool, verbose: bool) -> Callable[[Report], None]:
+    """Writes the reports that were asked for, and the table for the terminal."""
+
+    def tell(report: Report) -> None:
+        from caffe_bn_convert.cli import say
+        from caffe_bn_convert.verify.report import text, write
+
+        for path in taken["reports"]:
+            write(report, path)
+        if verbose or (not report.passed and not quiet):
+            say(text.table(report, verbose=verbose))
+        elif not quiet:
+            say(text.headline(report))
+            for line in text.remarks(report):
+                say(f"  {line}")
+
+    return tell

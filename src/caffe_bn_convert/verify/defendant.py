@@ -1,0 +1,112 @@
+"""The ONNX file on trial: how to feed it, what it answers, in Caffe's names and layouts."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from caffe_bn_convert.verify.binding import Bound, bind_inputs, bind_outputs
+from caffe_bn_convert.verify.oracle.values import plan
+from caffe_bn_convert.verify.runtime import ExposedModel, Port, Session
+from caffe_bn_convert.verify.shown import Shown
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Mapping, Sequence
+    from pathlib import Path
+
+    from caffe_bn_convert.verify.inputs import Feed
+    from caffe_bn_convert.verify.pictures import Front
+    from caffe_bn_convert.verify.runtime import Provider
+    from caffe_bn_convert.verify.tolerance import Array
+    from caffe_bn_convert.verify.walk import Caffe
+
+
+class Defendant:
+    """A model file, bound to the net that it claims to be.
+
+    Only one session is open at a time: each holds all weights.
+
+    Args:
+        model: the file.
+        provider: who runs it.
+        caffe: the net.
+        front: the preprocessing that the file has in front of an input.
+
+    Attributes:
+        inputs: the file's inputs.
+        slots: what the net is to be fed with.
+        outputs: the file's outputs; bound by the first run.
+
+    Raises:
+        VerificationError: it cannot be loaded, or has inputs that the net has not.
+        ProviderError: the provider does not run it.
+    """
+
+    def __init__(self, model: Path, provider: Provider, caffe: Caffe, front: Front | None = None) -> None:
+        self.model, self.provider, self.caffe = model, provider, caffe
+        self._session: Session | None = Session(model, provider, optimised=False)
+        self._key: tuple[object, ...] = (False,)
+        self.ports = self._session.outputs
+        self.inputs, self.slots = bind_inputs(caffe.net, self._session.inputs)
+        if front is not None:
+            shape = next(port.shape for port in self._session.inputs if port.name == front.name)
+            self.slots = [front.slot(shape) if slot.name == front.name else slot for slot in self.slots]
+        self.outputs: list[Bound] = []
+
+    def answers(self, feeds: Sequence[Feed], *, optimised: bool) -> list[dict[str, Array]]:
+        """What the file as it was written answers to every feed: outputs by Caffe's names, in Caffe's layout."""
+        session = self._opened((optimised,))
+        answers = []
+        for feed in feeds:
+            values = session.run(self._fed(feed))
+            if not self.outputs:
+                self.outputs = self._bound(values, feed)
+            answers.append({bound.blob: bound.to_caffe(values[bound.port]) for bound in self.outputs})
+        return answers
+
+    def _bound(self, values: Mapping[str, Array], feed: Feed) -> list[Bound]:
+        net = plan(self.caffe.net)
+        keys = {key for step in net.steps for key in step.tops} | set(net.outputs)
+        if all(port.name in keys for port in self.ports):
+            return [Bound(port.name, port.name) for port in self.ports]
+        ports = [Port(port.name, values[port.name].shape) for port in self.ports]
+        return bind_outputs(self.caffe.net, ports, self.shapes(feed))
+
+    def shapes(self, feed: Feed) -> dict[str, tuple[int, ...]]:
+        """The shapes of all values of the net, by a pass of the oracle."""
+        shapes: dict[str, tuple[int, ...]] = {}
+        self.caffe.run(feed.arrays, "float32", shapes=shapes)
+        return shapes
+
+    def values(self, wanted: Collection[str]) -> list[str]:
+        """Which of these names are values inside the file."""
+        return list(ExposedModel.of(self.model, wanted, ()).values)
+
+    def shown(self, keys: Mapping[str, str], sizes: Mapping[str, int], feed: Feed, *, optimised: bool = False) -> Shown:
+        """The values inside the file, for one feed.
+
+        Args:
+            keys: for every key of the net the value's name in the file.
+            sizes: how many numbers each has.
+            feed: the inputs.
+            optimised: whether onnxruntime may rewrite the graph, as far as the shown values allow.
+        """
+        names = tuple(name for name in keys.values() if name not in {port.name for port in self.ports})
+        return Shown(keys, sizes, lambda some: self._opened((optimised, names)).run(self._fed(feed), some))
+
+    def close(self) -> None:
+        """Free the weights."""
+        self._session = None
+
+    def _fed(self, feed: Feed) -> dict[str, Array]:
+        return {
+            bound.port: feed.fed[bound.blob] if bound.blob in feed.fed else bound.to_file(feed.arrays[bound.blob])
+            for bound in self.inputs
+        }
+
+    def _opened(self, key: tuple[object, ...]) -> Session:
+        if self._session is None or key != self._key:
+            self._session = None
+            optimised, *names = key
+            model = ExposedModel(self.model, names[0]) if names and names[0] else self.model  # type: ignore[arg-type]
+            self._session, self._key = Session(model, self.provider, optimised=bool(optimised)), key
+        return self._session

@@ -1,0 +1,88 @@
+"""What a conversion tells the proof. Nothing of it is judged by: names and sizes only."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from math import prod
+from typing import TYPE_CHECKING
+
+from caffe_bn_convert.errors import UnsupportedError
+from caffe_bn_convert.export.save import written
+from caffe_bn_convert.net.wiring import wire
+from caffe_bn_convert.verify import failure, verify
+from caffe_bn_convert.verify.oracle import LAYERS
+from caffe_bn_convert.verify.oracle.values import is_input, plan
+from caffe_bn_convert.verify.walk import Caffe
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from caffe_bn_convert.conversion import Conversion
+    from caffe_bn_convert.export.writer import Pending
+    from caffe_bn_convert.net.dim import Shape
+    from caffe_bn_convert.verify.proof import Options
+    from caffe_bn_convert.verify.report.model import Report
+
+DYNAMIC = 64
+"""Stands for a dynamic axis where sizes are estimated."""
+
+
+def caffe_of(conversion: Conversion) -> Caffe:
+    """The parts of a conversion that stand before everything that is on trial."""
+    rules = {**LAYERS, **conversion.oracle}
+    return Caffe(conversion.net, conversion.located.blobs, conversion.phase, rules, conversion.precision)
+
+
+def ours(conversion: Conversion, options: Options) -> Options:
+    """The options for the conversion's own file."""
+    sizes = {name: _size(shape) for name, shape in conversion.graph.shapes.items()}
+    return replace(options, own=True, names=_names(conversion), sizes=sizes)
+
+
+def _size(shape: Shape) -> int:
+    return prod(dim if isinstance(dim, int) else DYNAMIC for dim in shape)
+
+
+def _names(conversion: Conversion) -> dict[str, str]:
+    """The few values that the oracle and the converter call by different names (two layers of one name)."""
+    layers = conversion.net.layers
+    wires = wire(layers, [is_input(layer) for layer in layers])
+    names = {}
+    for step, tops in zip(plan(conversion.net).steps, wires.tops, strict=True):
+        names.update({key: top for key, top in zip(step.tops, tops, strict=True) if key != top})
+    return names
+
+
+def _proof(conversion: Conversion, pending: Pending, options: Options | None) -> Report:
+    """Of the file; with nodes of a custom domain, of what is around them."""
+    part = conversion.provable
+    if part is conversion:
+        return verify(conversion, pending.model, options, name=str(pending.target))
+    if not part.graph.outputs:
+        raise UnsupportedError(
+            "nothing around the nodes of custom domains can be verified: they work in place, or are all there is",
+            hint="add --no-verify if you can check the model yourself",
+        )
+    with written(part, pending.target, "embed", "none", lambda _: None) as rest:
+        return verify(part, rest.model, options, name=f"{pending.target} without the nodes of custom domains")
+
+
+def prove_pending(
+    conversion: Conversion,
+    pending: Pending,
+    options: Options | None,
+    *,
+    keep_failed: bool,
+    tell: Callable[[Report], object],
+) -> None:
+    """Prove a file that is written but not in place yet.
+
+    Raises:
+        VerificationError: it is wrong; with ``keep_failed`` it stays as ``<target>.failed``.
+    """
+    report = _proof(conversion, pending, options)
+    tell(report)
+    if not report.passed:
+        if keep_failed:
+            pending.keep_as(pending.target.with_name(pending.target.name + ".failed"))
+        raise failure(report)

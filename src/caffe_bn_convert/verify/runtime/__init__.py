@@ -1,0 +1,9 @@
+"""onnxruntime as the defendant: sessions that run what they claim to run."""
+
+from __future__ import annotations
+
+from caffe_bn_convert.verify.runtime.exposed import ExposedModel
+from caffe_bn_convert.verify.runtime.providers import Provider, resolve
+from caffe_bn_convert.verify.runtime.session import Port, Session
+
+__all__ = ["ExposedModel", "Port", "Provider", "Session", "resolve"]

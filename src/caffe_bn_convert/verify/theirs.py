@@ -1,0 +1,45 @@
+"""What a net is to Caffe, read for a file that somebody else made."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from caffe_bn_convert.caffe import caffemodel
+from caffe_bn_convert.caffe.prototxt import read_net
+from caffe_bn_convert.caffe.state import filter_state, phase_of
+from caffe_bn_convert.caffe.upgrade import upgrade
+from caffe_bn_convert.conversion import weight_files
+from caffe_bn_convert.net.losses import leave_out_losses, name_losses
+from caffe_bn_convert.net.weights import locate
+from caffe_bn_convert.verify.walk import Caffe
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from caffe_bn_convert.conversion import PathLike
+
+
+def caffe_of(
+    prototxt: PathLike,
+    weights: PathLike | Sequence[PathLike] | None = None,
+    *,
+    phase: str | None = None,
+    level: int = 0,
+    stages: Sequence[str] = (),
+    keep_losses: bool = False,
+) -> Caffe:
+    """Read a net as Caffe does, up to where shapes are inferred; nothing is converted.
+
+    Args:
+        prototxt, weights, phase, level, stages, keep_losses: as for :func:`caffe_bn_convert.convert`.
+
+    Raises:
+        UnreadableError: a file cannot be read for what it should be.
+        InvalidNetError: Caffe would refuse the net.
+    """
+    sources = [caffemodel.read(path) for path in weight_files(weights)]
+    net = upgrade(read_net(prototxt))
+    phase = phase_of(net, phase)
+    net = filter_state(net, phase, level, tuple(stages))
+    net = name_losses(net) if keep_losses else leave_out_losses(net)[0]
+    return Caffe(net, locate(net, sources).blobs, phase)

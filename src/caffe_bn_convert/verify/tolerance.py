@@ -1,0 +1,129 @@
+"""How far two correct programs may differ: float32's own rounding noise, measured on the very net and input.
+
+The oracle computes every value twice, in float64 and in float32. Their difference is the noise that one legal order of
+float32 operations makes; another legal order, a runtime's, makes noise of the same size but not the same numbers. So
+the tolerance is a multiple of that noise, never a fixed number: it grows where the net is ill-conditioned and shrinks
+where it is not.
+
+Noise is measured for each row of the batch and each channel apart (a *group*), so that a large channel does not hide a
+small one. A group's noise is the largest of three numbers:
+
+- the largest noise that was seen in it;
+- its root mean square, where the other channels of the row stand in for :data:`BORROWED` numbers: a channel that is
+  zero nearly everywhere, or of a fully connected layer, has few of its own;
+- the noise that is usual for a number of its size: the ninth decile over the row's channels of noise by largest number.
+
+One rounding of the group's largest number is added; the row's largest number stands in where the group has few.
+:data:`FACTOR` times that is the tolerance.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+Array: TypeAlias = "np.ndarray[Any, np.dtype[Any]]"
+
+FACTOR = 32.0
+"""Tolerance in units of the noise; how it was found: docs/verification.md, bench/calibrate.py."""
+
+ROUNDOFF = 2.0**-24
+"""Half a unit in the last place of a float32 between 1 and 2."""
+
+BORROWED = 16
+"""A channel's own values count against this many that stand for the other channels of its row."""
+
+CHUNK = 1 << 18
+"""So many numbers are compared at once; the memory for it stays in the processor's cache."""
+
+TINY = float(np.finfo(np.float32).tiny)
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """What may differ.
+
+    Attributes:
+        factor: times the noise.
+        atol, rtol: numbers that take the noise's place, if either is given: ``atol + rtol * |expected|``.
+    """
+
+    factor: float = FACTOR
+    atol: float | None = None
+    rtol: float | None = None
+
+    @property
+    def given(self) -> bool:
+        """Whether a user's own numbers are asked for."""
+        return self.atol is not None or self.rtol is not None
+
+
+@dataclass(frozen=True, slots=True)
+class Noise:
+    """Float32's rounding noise in one value of the net, group by group (row by row and channel by channel).
+
+    Attributes:
+        unit: (rows, channels): the size of the noise, with one rounding of the group's largest number.
+        largest: (rows, channels): the largest finite number, without its sign.
+    """
+
+    unit: Array
+    largest: Array
+
+
+def measure(exact: Array, rounded: Array) -> Noise:
+    """The noise of a value that the oracle computed in float64 (``exact``) and in float32 (``rounded``)."""
+    rows, channels, own = sizes(exact.shape)
+    peak, square, largest, count = (np.zeros(rows * channels) for _ in range(4))
+    z, y = exact.reshape(rows * channels, own), rounded.reshape(rows * channels, own)
+    for part in chunks(rows * channels, own):
+        with np.errstate(invalid="ignore", over="ignore"):
+            off = np.subtract(z[part], y[part], dtype=np.float64)
+        _finite(off)
+        square[part] = np.einsum("gi,gi->g", off, off)
+        np.abs(off, out=off).max(axis=1, initial=0, out=peak[part])
+        np.abs(z[part], out=off)
+        _finite(off)
+        off.max(axis=1, initial=0, out=largest[part])
+        count[part] = np.count_nonzero(off, axis=1)
+    return _united(*(a.reshape(rows, channels) for a in (peak, square, largest, count)))
+
+
+def _united(peak: Array, square: Array, largest: Array, count: Array) -> Noise:
+    if not peak.size:
+        return Noise(peak, largest)
+    row = square.sum(axis=1, keepdims=True) / np.maximum(count.sum(axis=1, keepdims=True), 1)
+    pooled = np.sqrt((square + BORROWED * row) / (count + BORROWED))
+    usual = np.quantile(peak / np.maximum(largest, TINY), 0.9, axis=1, keepdims=True)
+    size = np.maximum(largest, BORROWED / (count + BORROWED) * largest.max(axis=1, keepdims=True))
+    noise = np.maximum(np.maximum(peak, pooled), usual * largest)
+    return Noise(noise + ROUNDOFF * size + TINY, largest)
+
+
+def _finite(values: Array) -> None:
+    """Put 0 for what is no number."""
+    if not np.isfinite(values).all():
+        values[~np.isfinite(values)] = 0
+
+
+def sizes(shape: tuple[int, ...]) -> tuple[int, int, int]:
+    """Rows, channels and numbers in a channel of one row; of a vector every number is a channel."""
+    if len(shape) < 2:
+        return 1, int(np.prod(shape, dtype=np.int64)), 1
+    return shape[0], shape[1], int(np.prod(shape[2:], dtype=np.int64))
+
+
+def spread(groups: Array, shape: tuple[int, ...]) -> Array:
+    """A number for each (row, channel), shaped so that it broadcasts to ``shape``."""
+    return groups.reshape(shape) if len(shape) < 2 else groups.reshape(*shape[:2], *(1,) * (len(shape) - 2))
+
+
+def chunks(groups: int, own: int) -> Iterator[slice]:
+    """The groups in parts of about CHUNK numbers."""
+    step = max(1, CHUNK // max(own, 1))
+    return (slice(start, start + step) for start in range(0, groups, step))

@@ -1,0 +1,233 @@
+"""The oracle's two passes, side by side, with the runtime's values along the way."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any, Protocol
+
+import numpy as np
+
+from caffe_bn_convert.caffe.blob import Blob
+from caffe_bn_convert.errors import Where, at
+from caffe_bn_convert.verify.oracle import LAYERS, discontinuous, forward, run
+from caffe_bn_convert.verify.oracle.values import Read, is_input, plan
+from caffe_bn_convert.verify.tolerance import measure, sizes, spread
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+    from caffe_bn_convert.caffe.definition import LayerDefinition, NetDefinition
+    from caffe_bn_convert.verify.oracle.layer import Rule
+    from caffe_bn_convert.verify.oracle.values import Plan, Step
+    from caffe_bn_convert.verify.tolerance import Array
+
+    class Shown(Protocol):
+        """The runtime's numbers of those values that the file shows."""
+
+        def __contains__(self, key: str) -> bool: ...
+
+        def get(self, key: str) -> Array | None:
+            """The numbers, or None."""
+
+
+SQUASHING = frozenset({"Softmax", "SoftmaxWithLoss", "Sigmoid", "TanH", "Exp"})
+FEW = 64
+
+
+@dataclass(frozen=True, slots=True)
+class Caffe:
+    """What a net is to Caffe, and all that the oracle needs.
+
+    Attributes:
+        net: upgraded, with the layers of one state.
+        blobs: each layer's blobs.
+        phase: "TEST" or "TRAIN".
+        rules: the oracle's layer types by Caffe's name.
+        precision: "float32", or what the file on trial is allowed to be instead: "float16-weights", "float16". The pass
+            that measures the rounding noise then rounds as often as the file does.
+    """
+
+    net: NetDefinition
+    blobs: Sequence[Sequence[Blob | None]]
+    phase: str = "TEST"
+    rules: Mapping[str, Rule] = field(default_factory=lambda: LAYERS)
+    precision: str = "float32"
+
+    def run(self, arrays: Mapping[str, Array], dtype: Any, **options: Any) -> dict[str, Array]:
+        """One pass of the oracle over the whole net; see :func:`caffe_bn_convert.verify.oracle.run`."""
+        return run(self.net, self.blobs, arrays, dtype, phase=self.phase, rules=self.rules, **options)
+
+
+@dataclass(frozen=True, slots=True)
+class Visit:
+    """One value of the net.
+
+    Attributes:
+        key: its name; see :mod:`caffe_bn_convert.verify.oracle.values`.
+        layer: the layer that made it.
+        index: that layer's place in the net.
+        exact, rounded: the oracle's numbers in float64 and in float32.
+        actual: the runtime's numbers; None if the file does not show them.
+        jumps: whether the layer's output jumps under noise. Then ``exact`` and ``rounded`` were computed from the
+            runtime's own bottoms, where these are shown.
+        based: whether a layer that jumps stands before this value, or is it, so that ``exact`` depends on what the
+            runtime chose there.
+    """
+
+    key: str
+    layer: LayerDefinition
+    index: int
+    exact: Array
+    rounded: Array
+    actual: Array | None
+    jumps: bool
+    based: bool
+
+    def bare(self) -> Visit:
+        """The same without its numbers."""
+        nothing = np.empty(0)
+        return replace(self, exact=nothing, rounded=nothing, actual=None)
+
+
+@dataclass(slots=True)
+class _Values:
+    """A value on its way: the oracle's two, the runtime's if it is needed later, and whether it is based."""
+
+    exact: Array
+    rounded: Array
+    own: Array | None
+    based: bool
+
+
+def walk(caffe: Caffe, arrays: Mapping[str, Array], shown: Shown, *, local: bool = False) -> Iterator[Visit]:
+    """Visit every value in the order in which Caffe computes it.
+
+    Layers whose output jumps are judged on the runtime's own bottoms, and what follows them goes on from the runtime's
+    own choice.
+
+    Args:
+        caffe: the net.
+        arrays: its inputs.
+        shown: the runtime's numbers.
+        local: judge *every* layer on the runtime's own bottoms. The first one that is wrong then is the one at fault.
+
+    Raises:
+        UnsupportedError: the oracle does not know a layer.
+    """
+    net = plan(caffe.net)
+    wanted = _wanted(caffe, net, shown)
+    readers = Counter(read.key for reads in (*(s.bottoms for s in net.steps), net.outputs.values()) for read in reads)
+    pass_ = _Pass(caffe, arrays, shown, wanted, local=local)
+    for step in net.steps:
+        for visit in pass_.step(step, readers):
+            if net.outputs.get(visit.key, Read(visit.key, visit.key)).key == visit.key:
+                yield visit
+        for read in step.bottoms:
+            readers[read.key] -= 1
+            if not readers[read.key]:
+                del pass_.live[read.key]
+    for name, read in net.outputs.items():
+        if read.key != name:  # a layer worked in place on memory that this blob shares
+            yield pass_.view(name, read)
+
+
+class _Pass:
+    def __init__(
+        self, caffe: Caffe, arrays: Mapping[str, Array], shown: Shown, wanted: frozenset[str], *, local: bool
+    ) -> None:
+        self.caffe, self.arrays, self.shown, self.wanted, self.local = caffe, arrays, shown, wanted, local
+        self.live: dict[str, _Values] = {}
+        self.shapes: dict[str, tuple[int, ...]] = {}
+        self.makers: dict[str, int] = {}
+
+    def step(self, step: Step, readers: Mapping[str, int]) -> Iterator[Visit]:
+        layer = self.caffe.net.layers[step.index]
+        jumps = not is_input(layer) and discontinuous(layer.parameter)
+        with at(layer.where()), at(Where(file=self.caffe.net.file)):
+            values = self._computed(step, jumps=jumps)
+        for key, value in zip(step.tops, values, strict=True):
+            actual = None if is_input(layer) else self.shown.get(key)
+            yield Visit(key, layer, step.index, value.exact, value.rounded, actual, jumps, value.based)
+            self.shapes[key], self.makers[key] = value.exact.shape, step.index
+            if actual is not None and actual.shape == value.exact.shape:
+                if jumps or self.local:
+                    value.exact, value.rounded = actual.astype(np.float64), actual.astype(np.float32)
+                if key in self.wanted:
+                    value.own = actual
+            if readers[key]:
+                self.live[key] = value
+
+    def view(self, name: str, read: Read) -> Visit:
+        index, value = self.makers[read.like], self._read(read)
+        actual = self.shown.get(name)
+        return Visit(name, self.caffe.net.layers[index], index, value.exact, value.rounded, actual, False, value.based)
+
+    def _read(self, read: Read) -> _Values:
+        value, shape = self.live[read.key], self.shapes[read.like]
+        own = None if value.own is None else value.own.reshape(shape)
+        return _Values(value.exact.reshape(shape), value.rounded.reshape(shape), own, value.based)
+
+    def _computed(self, step: Step, *, jumps: bool) -> list[_Values]:
+        layer = self.caffe.net.layers[step.index]
+        if is_input(layer):
+            given = [np.asarray(self.arrays[key]) for key in step.tops]
+            return [_Values(x.astype(np.float64), x.astype(np.float32), x, based=False) for x in given]
+        bottoms = [self._read(read) for read in step.bottoms]
+        based = jumps or any(value.based for value in bottoms)
+        own = [value.own for value in bottoms if value.own is not None]
+        known = len(own) == len(bottoms)
+        high = self._forward(step, own if jumps and known else [v.exact for v in bottoms], np.float64)
+        low = self._forward(step, own if jumps and known else [v.rounded for v in bottoms], np.float32)
+        if not jumps and _few_or_squashed(layer, high):
+            low = [farther(z, y, shaken) for z, y, shaken in zip(high, low, self._shaken(step, bottoms), strict=True)]
+        values = [_Values(z, y, None, based) for z, y in zip(high, low, strict=True)]
+        if known and self.wanted.intersection(step.tops):
+            for value, derived in zip(values, self._forward(step, own, np.float64), strict=True):
+                value.own = derived
+        return values
+
+    def _shaken(self, step: Step, bottoms: Sequence[_Values]) -> list[Array]:
+        """The layer's tops for bottoms that are off by their noise, up and down like a chess board."""
+        moved = []
+        for value in bottoms:
+            unit = spread(measure(value.exact, value.rounded).unit, value.exact.shape)
+            squares = sum(np.ogrid[tuple(slice(size) for size in value.exact.shape)], start=np.zeros((), int)) % 2
+            moved.append(value.exact + np.where(squares, unit, -unit))
+        return self._forward(step, moved, np.float64)
+
+    def _forward(self, step: Step, bottoms: Sequence[Array], dtype: type[np.floating[Any]]) -> list[Array]:
+        caffe = self.caffe
+        layer, blobs = caffe.net.layers[step.index], caffe.blobs[step.index]
+        halved = dtype is np.float32 and caffe.precision != "float32"
+        if halved:
+            blobs = [None if blob is None else Blob.of(half(blob.read().reshape(blob.shape))) for blob in blobs]
+        tops = forward(layer, bottoms, blobs, dtype, phase=caffe.phase, rules=caffe.rules)
+        return [half(top) for top in tops] if halved and caffe.precision == "float16" else tops
+
+
+def _wanted(caffe: Caffe, steps: Plan, shown: Shown) -> frozenset[str]:
+    """The values whose runtime numbers lead to the bottoms of layers that jump."""
+    wanted: set[str] = set()
+    for step in reversed(steps.steps):
+        hidden = any(key in wanted and key not in shown for key in step.tops)
+        if hidden or discontinuous(caffe.net.layers[step.index].parameter):
+            wanted.update(read.key for read in step.bottoms)
+    return frozenset(wanted)
+
+
+def _few_or_squashed(layer: LayerDefinition, tops: Sequence[Array]) -> bool:
+    """Whether one float32 pass may well show next to no noise by luck: too few numbers, or most of them at a limit."""
+    return layer.type in SQUASHING or any(0 < top.size <= FEW * max(1, sizes(top.shape)[0]) for top in tops)
+
+
+def half(value: Array) -> Array:
+    """Rounded to float16, as float32."""
+    with np.errstate(over="ignore"):
+        return value.astype(np.float16).astype(np.float32)
+
+
+def farther(exact: Array, one: Array, other: Array) -> Array:
+    """Of two float32 renderings, number by number the one that is farther from the exact one."""
+    with np.errstate(invalid="ignore", over="ignore"):
+        return np.asarray(np.where(np.abs(other - exact) > np.abs(one - exact), other, one).astype(np.float32))
