@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from caffe_bn_convert.caffe.prototxt import Block
 from caffe_bn_convert.errors import InvalidNetError, UnsupportedError, UsageError
-from caffe_bn_convert.export.emitter import attribute
 from caffe_bn_convert.layers.base import Layer, Parameter, Shapes, Source
 
 if TYPE_CHECKING:
@@ -85,6 +84,8 @@ class Custom(Layer):
 
     def emit(self, e: Emitter, x: Sequence[Tensor], w: Sequence[Blob]) -> Sequence[str]:
         """One node."""
+        from caffe_bn_convert.export.emitter import attribute
+
         if not self.tops:
             return []
         blobs = [e.weight(blob, f"blob{i}") for i, blob in enumerate(w)]

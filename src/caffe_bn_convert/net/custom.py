@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from caffe_bn_convert.caffe.definition import LayerDefinition
 from caffe_bn_convert.caffe.schema import message
@@ -40,7 +40,10 @@ def known_by(
     fed = {name: shape for name, shape in inputs.given.items() if name in others or name not in tops}
     made = in_domain(domain, {name: shape for name, shape in inputs.given.items() if name in tops})
     said = [
-        Note(layer.name, f"written as the operator {layer.type} of {domain}, which your runtime has to bring")
+        Note(
+            layer.name,
+            f"written as the operator {layer.type} of {domain}, which your runtime has to bring; it is not verified",
+        )
         for layer in unknown
     ]
     return {**layers, **{layer.type: made for layer in unknown}}, replace(inputs, given=fed), said
@@ -49,7 +52,8 @@ def known_by(
 def without_custom(net: NetDefinition, graph: Graph) -> tuple[NetDefinition, Graph]:
     """Net and graph with the nodes of custom domains cut out: what they made is fed, what they read is shown.
 
-    So everything before, between and behind them can be run, and proven, without them.
+    So everything before, between and behind them can be run, and proven, without them. Where one works in place there
+    are no two values to cut between: the graph then has no outputs.
     """
     gone = [node for node in graph.nodes if isinstance(node.layer, Custom)]
     if not gone:
@@ -58,6 +62,8 @@ def without_custom(net: NetDefinition, graph: Graph) -> tuple[NetDefinition, Gra
     fed = tuple(dict.fromkeys((*graph.inputs, *(top for node in gone for top in node.tops))))
     read = {bottom for node in rest for bottom in node.bottoms}
     shown = [bottom for node in gone for bottom in node.bottoms if bottom not in read]
+    if any(place is not None for node in gone for place in node.layer.in_place):  # type: ignore[attr-defined]
+        return net, replace(graph, outputs=())
     outputs = tuple(name for name in dict.fromkeys((*graph.outputs, *shown)) if name not in fed)
     types = {node.type for node in gone}
     layers = tuple(_fed(layer, graph.shapes) if layer.type in types else layer for layer in net.layers)
@@ -66,7 +72,7 @@ def without_custom(net: NetDefinition, graph: Graph) -> tuple[NetDefinition, Gra
 
 def _fed(layer: LayerDefinition, shapes: Mapping[str, Shape]) -> LayerDefinition:
     """An Input layer in the place of ``layer``."""
-    given = message("LayerParameter")(name=layer.name, type="Input", top=list(layer.parameter.top))
+    given: Any = message("LayerParameter")(name=layer.name, type="Input", top=list(layer.parameter.top))
     for top in layer.parameter.top:
         shape = shapes.get(top, ())
         given.input_param.shape.add(dim=[dim if isinstance(dim, int) else 1 for dim in shape])

@@ -97,7 +97,10 @@ def forward(
         return []
     rule = rules.get(parameter.type)
     if rule is None:
-        raise UnsupportedError(f'the oracle does not know the layer type "{parameter.type}"')
+        raise UnsupportedError(
+            f'the oracle does not know the layer type "{parameter.type}", so nothing can be proven',
+            hint="give your plug-in a rule in ORACLE (docs/custom-layers.md), or add --no-verify",
+        )
     own = ("TRAIN", "TEST")[parameter.phase] if parameter.HasField("phase") else phase
     given = Layer(parameter, layer.text, own, np.dtype(dtype), len(parameter.top))
     values = [None if blob is None else blob.read().reshape(blob.shape) for blob in blobs]
