@@ -17,6 +17,7 @@ from caffe_bn_convert.caffe.source import Caffemodel, SourceLayer
 from caffe_bn_convert.caffe.v1types import V1_TYPES
 from caffe_bn_convert.caffe.wire import BYTES, VARINT, Wire, key
 from caffe_bn_convert.errors import ConversionError, ResourceLimitError, UnreadableError, Where
+from caffe_bn_convert.stages import stage
 
 __all__ = ["Blob", "Caffemodel", "Encoding", "SourceLayer", "Span", "read"]
 
@@ -40,6 +41,7 @@ _V0_LAYER = key(1, BYTES)  # of V1LayerParameter
 _PARAM_NAME = key(1, BYTES)  # of ParamSpec
 
 
+@stage("weights")
 def read(path: str | os.PathLike[str]) -> Caffemodel:
     """The layers of the ``.caffemodel`` or ``.caffemodel.h5`` at ``path``, without the numbers.
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from caffe_bn_convert.cli import extensions, options, pictures, say
+from caffe_bn_convert.cli import extensions, options, pictures, say, timings
 
 if TYPE_CHECKING:
     from caffe_bn_convert.conversion import Conversion
@@ -36,6 +36,7 @@ if TYPE_CHECKING:
 @pictures.PREPROCESSING
 @options.ALLOW
 @options.VERBOSITY
+@timings.TIMINGS
 def command(
     prototxt: str, caffemodel: str | None, output: Path, mode: str, provenance: str, stages: tuple[str, ...],
     plugins: tuple[Path, ...], no_fold: bool, fold_into_conv: bool, quiet: bool, verbose: bool, **rest: Any,  # noqa: FBT001  (click's way)

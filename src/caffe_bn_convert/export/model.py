@@ -12,6 +12,7 @@ from caffe_bn_convert._version import __version__
 from caffe_bn_convert.errors import UsageError, at
 from caffe_bn_convert.export.emitter import Emitter, Initializer, Names, Tensor, as_half
 from caffe_bn_convert.net.dim import Shape, Symbol
+from caffe_bn_convert.stages import stage
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -52,6 +53,7 @@ class Model:
         return model
 
 
+@stage("emit")
 def emit(graph: Graph, opset: int = DEFAULT_OPSET) -> Model:
     """Emit every node of the graph.
 
@@ -148,6 +150,7 @@ def skeleton(model: Model) -> onnx.ModelProto:
     return whole
 
 
+@stage("check")
 def check(model: Model) -> None:
     """Run ``onnx.checker`` with strict shape inference on the skeleton.
 

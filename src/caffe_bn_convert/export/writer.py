@@ -20,6 +20,7 @@ import onnx
 
 from caffe_bn_convert.caffe.blob import Blob, Span
 from caffe_bn_convert.errors import CannotWriteError, UsageError
+from caffe_bn_convert.stages import stage
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -228,6 +229,7 @@ def _location(source: Path, folder: Path) -> str:
         ) from None
 
 
+@stage("write")
 def _write_model(
     model: Model,
     path: Path,
@@ -252,6 +254,7 @@ def _write_model(
         os.fsync(raw.fileno())
 
 
+@stage("write")
 def _write_data(model: Model, target: Path, progress: Callable[[int], None]) -> tuple[Path, dict[str, int], bool]:
     """Write the data file; returns it, where every initializer starts, and whether the same file was there before."""
     temporary = _fresh(target.with_name(target.name + ".data"))

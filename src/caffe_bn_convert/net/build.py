@@ -16,6 +16,7 @@ from caffe_bn_convert.lint.rules import RULES
 from caffe_bn_convert.net.ir import Graph, Node
 from caffe_bn_convert.net.weights import fit
 from caffe_bn_convert.net.wiring import wire
+from caffe_bn_convert.stages import stage
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -54,6 +55,7 @@ class InputShapes:
         return (self.batch, *shape[1:]) if self.batch is not None and shape else shape
 
 
+@stage("build")
 def build(
     net: NetDefinition,
     located: Located,

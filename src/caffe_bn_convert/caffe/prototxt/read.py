@@ -14,6 +14,7 @@ from caffe_bn_convert.caffe.prototxt.tree import Block, Field
 from caffe_bn_convert.caffe.wrongfile import check_prototxt
 from caffe_bn_convert.collector import collector_off
 from caffe_bn_convert.errors import ParseError, ResourceLimitError, UnreadableError, Where
+from caffe_bn_convert.stages import stage
 
 if TYPE_CHECKING:
     import os
@@ -25,6 +26,7 @@ _LAYERS = {"layer": "LayerParameter", "layers": "V1LayerParameter"}
 _UTF16 = (b"\xff\xfe", b"\xfe\xff")
 
 
+@stage("parse")
 def read_net(path: str | os.PathLike[str]) -> NetDefinition:
     """Read a prototxt from a file.
 

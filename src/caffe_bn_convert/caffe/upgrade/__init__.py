@@ -20,6 +20,7 @@ from caffe_bn_convert.caffe.upgrade.padding import fold_padding
 from caffe_bn_convert.caffe.upgrade.transforms import move_transforms
 from caffe_bn_convert.caffe.upgrade.v0 import v0_to_v1
 from caffe_bn_convert.caffe.upgrade.v1 import v1_to_v2
+from caffe_bn_convert.stages import stage
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -38,6 +39,7 @@ RULES: tuple[Callable[[NetDefinition], NetDefinition], ...] = (
 """The rules, in Caffe's order."""
 
 
+@stage("upgrade")
 def upgrade(net: NetDefinition) -> NetDefinition:
     """Bring a net to today's form: every layer is a ``LayerParameter``, every top-level ``input`` an Input layer.
 

@@ -13,12 +13,14 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from caffe_bn_convert.layers.base import Identity
+from caffe_bn_convert.stages import stage
 
 if TYPE_CHECKING:
     from caffe_bn_convert.net.dim import Shape
     from caffe_bn_convert.net.ir import Graph, Node
 
 
+@stage("fold")
 def drop_identity(graph: Graph) -> Graph:
     """The graph without layers that compute nothing."""
     outputs, inputs = set(graph.outputs), set(graph.inputs)

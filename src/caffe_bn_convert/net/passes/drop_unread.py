@@ -12,10 +12,13 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from caffe_bn_convert.stages import stage
+
 if TYPE_CHECKING:
     from caffe_bn_convert.net.ir import Graph, Node
 
 
+@stage("fold")
 def drop_unread(graph: Graph) -> Graph:
     """The graph without the nodes that no output depends on."""
     needed = set(graph.outputs)

@@ -25,12 +25,14 @@ import numpy as np
 
 from caffe_bn_convert.caffe.blob import Blob
 from caffe_bn_convert.layers.norm import BatchNorm, BatchNormalization, Bias, Scale, statistics
+from caffe_bn_convert.stages import stage
 
 if TYPE_CHECKING:
     from caffe_bn_convert.layers.norm import Float64
     from caffe_bn_convert.net.ir import Graph, Node
 
 
+@stage("fold")
 def fold_batchnorm(graph: Graph) -> Graph:
     """The graph with every stored-statistics BatchNorm folded."""
     readers = graph.readers()
