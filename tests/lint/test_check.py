@@ -74,6 +74,11 @@ class TestBatchNorm:
         assert "BN004" in codes(layer("BatchNorm", "bn", rest="phase: TRAIN"))
         assert "BN004" not in codes(layer("BatchNorm", "bn", rest="phase: TEST"))
 
+    def test_the_batchnorm_of_a_fork_may_learn(self) -> None:
+        rest = "param { lr_mult: 1 } batch_norm_param { scale_bias: true }"
+        assert "BN005" not in codes(layer("BatchNorm", "bn", rest=rest))
+        assert "BN005" not in codes(layer("BatchNorm", "bn", rest="param { lr_mult: 1 } " * 5))
+
     def test_in_phase_train(self) -> None:
         bn = layer("BatchNorm", "bn", rest="batch_norm_param { use_global_stats: false }")
         assert codes(bn, request=Request(phase="TRAIN")) == ["BN003"]
@@ -187,3 +192,12 @@ def test_training_nets_that_deploy_nets_may_differ_from(tmp_path: Path) -> None:
     conv = layer("Convolution", "conv", rest="convolution_param { num_output: 5 kernel_size: 3 stride: 1 }")
     (what,) = said("NET017", conv, layer("Dropout", "drop", "conv"), request=Request(train=train))
     assert what == "convolution_param.stride is [1], but [] in the training net"
+
+
+def test_of_several_layers_with_one_name_the_closest_counts(tmp_path: Path) -> None:
+    train = tmp_path / "train.prototxt"
+    pools = [f"include {{ phase: {p} }} pooling_param {{ kernel_size: {k} }}" for p, k in (("TRAIN", 3), ("TEST", 5))]
+    train.write_text(HEAD + "".join(layer("Pooling", "pool", rest=rest) for rest in pools))
+    request = Request(train=train)
+    assert said("NET017", layer("Pooling", "pool", rest=pools[1]), request=request) == []
+    assert said("NET017", layer("Pooling", "pool", rest=pools[1].replace("5", "4")), request=request) != []

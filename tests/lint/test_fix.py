@@ -9,6 +9,7 @@ import pytest
 
 from caffe_bn_convert.caffe import caffemodel
 from caffe_bn_convert.caffe.prototxt import parse_net, read_net
+from caffe_bn_convert.lint.check import lint
 from caffe_bn_convert.lint.context import Request
 from caffe_bn_convert.lint.finding import Edit
 from caffe_bn_convert.lint.fix import apply, difference, mend, rewrite
@@ -105,7 +106,20 @@ def test_an_input_of_a_data_layer_for_training() -> None:
         'layer { name: "data" type: "Data" top: "data" include { phase: TRAIN }\n'
         "  transform_param { crop_size: 9 } data_param { batch_size: 4 } }\n"
     )
-    assert "dim: 1 dim: 3 dim: 9 dim: 9" in mended(data + RELU)
+    text = mended(data + RELU)
+    assert text.endswith(data + RELU)
+    assert "dim: 1 dim: 3 dim: 9 dim: 9" in text
+    assert "include { phase: TEST }" in text, "in phase TRAIN the data layer goes on making it"
+    assert not lint(parse_net(text), Request(phase="TRAIN")).failed
+
+
+def test_a_label_is_not_made_up() -> None:
+    data = (
+        'layer { name: "data" type: "Data" top: "data" top: "label" include { phase: TRAIN }\n'
+        "  transform_param { crop_size: 9 } data_param { batch_size: 4 } }\n"
+    )
+    loss = 'layer { name: "loss" type: "SoftmaxWithLoss" bottom: "relu" bottom: "label" top: "loss" }\n'
+    assert 'top: "label"\n' not in mended(data + RELU + loss)
 
 
 def test_an_input_by_the_width_of_a_matrix(tmp_path: Path) -> None:

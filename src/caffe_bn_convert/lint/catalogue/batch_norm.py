@@ -40,7 +40,7 @@ RULES = (
         severity="warning",
         what="A param of a BatchNorm has an lr_mult other than 0; left out, lr_mult is 1.",
         why="The three blobs are statistics, not parameters to learn. With exactly three params Caffe sets their rates to 0 "
-        "when it reads the file; with one, two or four it refuses the net; old versions learned them, and ruined them.",
+        "when it reads the file; with one or two it refuses the net; old versions learned them, and ruined them.",
         hint="write param { lr_mult: 0 } three times, or none at all",
         bad='layer {\n  name: "bn" type: "BatchNorm" bottom: "data" top: "bn"\n'
         "  param { lr_mult: 1 }\n  param { lr_mult: 1 }\n  param { decay_mult: 0 }\n}\n",

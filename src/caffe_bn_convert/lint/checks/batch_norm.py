@@ -52,13 +52,13 @@ def batch_statistics(context: Context) -> Iterator[Finding]:
 
 
 def learned_statistics(context: Context) -> Iterator[Finding]:
-    """BN005. Looks at the text, since upgrading sets three rates to 0."""
+    """BN005. Looks at the text, since upgrading sets three rates to 0. NVIDIA's BatchNorm does learn: its scale."""
     for layer in context.written.layers:
-        if layer.type != "BatchNorm" or layer.text is None:
+        if layer.type != "BatchNorm" or layer.text is None or _fork_fields(layer.parameter.batch_norm_param):
             continue
         specs = [field for field in layer.text.all("param") if isinstance(field.value, Block)]
         rates = [_rate(field.value) for field in specs if isinstance(field.value, Block)]
-        if not any(rates):
+        if not any(rates) or len(rates) > _BLOBS:
             continue
         edits = tuple(
             _freeze(field.value)

@@ -11,6 +11,7 @@ from caffe_bn_convert.layers.data import DataSource
 from caffe_bn_convert.layers.dense import InnerProduct
 from caffe_bn_convert.lint.finding import Edit, Finding
 from caffe_bn_convert.lint.place import field_place
+from caffe_bn_convert.lint.purpose import judges
 from caffe_bn_convert.net.dim import is_fixed
 
 if TYPE_CHECKING:
@@ -58,9 +59,13 @@ def _no_input(context: Context, clash: Clash) -> Finding:
     what = f'nothing makes its bottom "{clash.blob}": {why}'
     if shape is None:
         return Finding("NET014", what, where)
-    return Finding(
-        "NET014", f"{what}; its shape would be {'x'.join(map(str, shape))}", where, _edits(context, clash.blob, shape)
-    )
+    told = f"{what}; its shape would be {'x'.join(map(str, shape))}"
+    if all(
+        judges(reading.definition) for reading in context.readings if clash.blob in reading.definition.parameter.bottom
+    ):
+        return Finding("NET014", told, where)  # a label is of no use without the training
+    state = f"include {{ phase: {context.phase} }}" if elsewhere else ""
+    return Finding("NET014", told, where, _edits(context, clash.blob, shape, state))
 
 
 def _shape(context: Context, blob: str) -> Shape | None:
@@ -97,7 +102,8 @@ def _of_matrix(context: Context, blob: str) -> Shape | None:
     return None
 
 
-def _edits(context: Context, blob: str, shape: Shape) -> tuple[Edit, ...]:
+def _edits(context: Context, blob: str, shape: Shape, state: str) -> tuple[Edit, ...]:
+    """The edits that add an input; ``state`` is the rule that keeps it apart from that of another state."""
     tree = context.net.text
     if tree is None:
         return ()
@@ -113,8 +119,9 @@ def _edits(context: Context, blob: str, shape: Shape) -> tuple[Edit, ...]:
     start = text.rfind("\n", 0, layers[0].offset) + 1
     at = layers[0].offset if text[start : layers[0].offset].strip() else start
     if layers[0].name == "layers":  # V1 has no Input layer
-        return (Edit(at, at, f'input: "{blob}"{end}input_shape {{ {dims} }}{end}'),)
+        return () if state else (Edit(at, at, f'input: "{blob}"{end}input_shape {{ {dims} }}{end}'),)
     layer = f'layer {{{end}  name: "{blob}"{end}  type: "Input"{end}  top: "{blob}"{end}'
+    layer += f"  {state}{end}" if state else ""
     return (Edit(at, at, f"{layer}  input_param {{ shape {{ {dims} }} }}{end}}}{end}"),)
 
 

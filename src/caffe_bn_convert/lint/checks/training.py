@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from typing import TYPE_CHECKING, Any
 
 from google.protobuf.message import Message
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
 _TRAINING_ONLY = frozenset(
     {"engine", "weight_filler", "bias_filler", "filler", "moving_average_fraction", "use_global_stats"}
 )
+_OTHERWISE = frozenset({"BatchNorm", "DummyData", "Input", "Sigmoid", "Softmax"})
+"""Types that a deploy net has of its own, or that another rule is about."""
 _NO_MEANING = frozenset({"transform_param", "loss_param", "dropout_param", "input_param"})
 
 
@@ -30,11 +33,11 @@ def for_training(context: Context) -> Iterator[Finding]:
     fed = any(reading.tops and not reading.bottoms for reading in context.readings)
     layers = context.net.layers if fed else context.written.layers  # data layers may exist in TRAIN only
     signs = {
-        "data layers": [layer for layer in layers if reads_data(layer)],
-        "losses or accuracies": [layer for layer in layers if judges(layer)],
-        "BatchNorm layers by the statistics of the batch": [layer for layer in layers if _of_the_batch(layer)],
+        "data layer": [layer for layer in layers if reads_data(layer)],
+        "loss or accuracy": [layer for layer in layers if judges(layer)],
+        "BatchNorm by the statistics of the batch": [layer for layer in layers if _of_the_batch(layer)],
     }
-    shown = [f"{len(found)} {what}" for what, found in signs.items() if found]
+    shown = [f"{len(found)} x {what}" for what, found in signs.items() if found]
     if shown:
         first = min((layer for found in signs.values() for layer in found), key=layers.index)
         yield Finding(
@@ -46,9 +49,9 @@ def differs(context: Context) -> Iterator[Finding]:
     """NET017."""
     trained = _by_name(context.train)
     for layer in context.net.layers if trained else ():
-        if reads_data(layer) or judges(layer) or layer.type in ("Input", "BatchNorm", "Softmax", "Sigmoid"):
+        if reads_data(layer) or judges(layer) or layer.type in _OTHERWISE:
             continue
-        twin = trained.get(layer.name)
+        twin = _closest(layer, trained[layer.name])
         if twin is None:
             if layer.parameter.param or _learns(context, layer):
                 yield Finding("NET017", "the training net has no layer of this name", layer_place(layer, context.net))
@@ -65,7 +68,7 @@ def batch_norm_differs(context: Context) -> Iterator[Finding]:
     """BN015."""
     trained = _by_name(context.train)
     for reading in context.readings:
-        twin = trained.get(reading.name)
+        twin = _closest(reading.definition, trained[reading.name])
         if reading.type != "BatchNorm" or twin is None or twin.type != "BatchNorm" or context.train is None:
             continue
         here, there = reading.definition.parameter.batch_norm_param.eps, twin.parameter.batch_norm_param.eps
@@ -86,11 +89,20 @@ def _of_the_batch(layer: LayerDefinition) -> bool:
     return layer.type == "BatchNorm" and bool(p.HasField("use_global_stats") and not p.use_global_stats)
 
 
-def _by_name(net: NetDefinition | None) -> dict[str, LayerDefinition]:
-    found: dict[str, LayerDefinition] = {}
+def _by_name(net: NetDefinition | None) -> defaultdict[str, list[LayerDefinition]]:
+    found: defaultdict[str, list[LayerDefinition]] = defaultdict(list)
     for layer in net.layers if net is not None else ():
-        found.setdefault(layer.name, layer)
+        found[layer.name].append(layer)
     return found
+
+
+def _closest(layer: LayerDefinition, twins: list[LayerDefinition]) -> LayerDefinition | None:
+    """Of layers with one name, as there may be for several states, the one that differs least."""
+
+    def distance(twin: LayerDefinition) -> tuple[bool, int]:
+        return twin.type != layer.type, len(list(_differences(layer.parameter, twin.parameter)))
+
+    return min(twins, key=distance, default=None)
 
 
 def _learns(context: Context, layer: LayerDefinition) -> bool:
