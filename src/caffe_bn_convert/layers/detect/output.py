@@ -101,14 +101,15 @@ class DetectionOutput(Layer):
             return [self._finish(e, e.constant(np.zeros((0, 7)), "no_rows"), x[1])]
         boxes, scores = self._boxes(e, x, priors), self._scores(e, x[1], priors)
         found = self._suppressed(e, boxes, scores, priors)
-        score = e.op("GatherND", scores, found)
+        score = _with_last(e, e.op("GatherND", scores, found), e.constant([-np.inf], "no_score"))
         if -1 < self.keep < len(labels) * priors:
             found, score = _best_of_image(e, found, score, x[1], self.keep)
         image, label, prior = e.split(found, [1, 1, 1], 1)
         where = e.op("Concat", image, prior, axis=1) if self.shared else found
         names = e.op("Gather", e.constant(labels, "labels"), label, axis=0)
         columns = [e.op("Cast", image, to=FLOAT), names, e.op("Unsqueeze", score, e.ints([1], "axes"))]
-        return [self._finish(e, e.op("Concat", *columns, e.op("GatherND", boxes, where), axis=1), x[1])]
+        rows = e.op("Concat", *columns, e.op("GatherND", boxes, where), axis=1)
+        return [self._finish(e, e.slice(rows, [0], [-1], [0]), x[1])]
 
     def _boxes(self, e: Emitter, x: Sequence[Tensor], priors: int) -> str:
         """(images, priors, 4), or (images, foreground classes, priors, 4) where they are not shared."""
@@ -134,9 +135,9 @@ class DetectionOutput(Layer):
         return str(e.op("Gather", value, e.ints(labels, "foreground"), axis=2))
 
     def _suppressed(self, e: Emitter, boxes: str, scores: str, priors: int) -> str:
-        """What is kept: (kept, 3) of image, foreground class and prior."""
+        """What is kept: (kept + 1, 3) of image, foreground class and prior; the last row is a filler."""
         if self.shared and not self.nms.adaptive:
-            return self.nms.emit(e, boxes, scores, priors)
+            return _never_empty(e, self.nms.emit(e, boxes, scores, priors))
         # Classes with boxes or thresholds of their own are to the suppression what images are.
         count = len(self._labels())
         if self.shared:
@@ -144,7 +145,7 @@ class DetectionOutput(Layer):
             boxes = e.op("Expand", boxes, e.ints([1, count, 1, 1], "shape"))
         boxes = e.op("Reshape", boxes, e.ints([-1, priors, 4], "shape"))
         flat = e.op("Reshape", scores, e.ints([-1, 1, priors], "shape"))
-        row, _, prior = e.split(self.nms.emit(e, boxes, flat, priors), [1, 1, 1], 1)
+        row, _, prior = e.split(_never_empty(e, self.nms.emit(e, boxes, flat, priors)), [1, 1, 1], 1)
         by = e.ints([count], "classes")
         return str(e.op("Concat", e.op("Div", row, by), e.op("Mod", row, by), prior, axis=1))
 
@@ -165,8 +166,18 @@ def _image_numbers(e: Emitter, x: Tensor) -> str:
     return str(e.op("CumSum", ones, e.constant(1, "axis", np.int64), exclusive=1))
 
 
+def _never_empty(e: Emitter, found: str) -> str:
+    """A filler behind the rows: OpenCV 5 dies of a division by zero in GatherND and others where there are none."""
+    return str(e.op("Concat", found, e.constant([[0, 0, 0]], "filler", np.int64), axis=0))
+
+
+def _with_last(e: Emitter, values: str, last: str) -> str:
+    """The vector with its last element, the filler's, replaced."""
+    return str(e.op("Concat", e.slice(values, [0], [-1], [0]), last, axis=0))
+
+
 def _best_of_image(e: Emitter, found: str, score: str, x: Tensor, keep: int) -> tuple[str, str]:
-    """Of every image the ``keep`` rows with the best scores, in the order that they had."""
+    """Of every image the ``keep`` rows with the best scores, in the order that they had; and the filler."""
     order = e.op("TopK", score, e.op("Shape", score), outputs=2, axis=0)[1]
     image = e.op("Gather", e.slice(found, [0], [1], [1]), order, axis=0)
     same = e.op("Cast", e.op("Equal", image, _image_numbers(e, x)), to=INT64)
@@ -174,6 +185,7 @@ def _best_of_image(e: Emitter, found: str, score: str, x: Tensor, keep: int) -> 
     rank = e.op("GatherElements", before, image, axis=1)
     # The ranks are in the order of the scores; scattered they are in that of the rows.
     rank = e.op("ScatterElements", order, order, e.op("Squeeze", rank, e.ints([1], "axes")), axis=0)
+    rank = _with_last(e, rank, e.constant([-1], "always", np.int64))
     kept = e.op("Less", rank, e.constant(keep, "keep_top_k", np.int64))
     # Compress would say this in one node, but OpenCV 5 does not have it.
     rows = e.op("Squeeze", e.op("NonZero", kept), e.ints([0], "axes"))
