@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from importlib import import_module
+from pathlib import Path
 
 import click
 
@@ -14,6 +15,7 @@ INTERNAL, INTERRUPTED = 70, 130
 
 COMMANDS: dict[str, tuple[str, str]] = {
     "convert": ("caffe_bn_convert.cli.convert", "Convert a Caffe net to ONNX (the default command)."),
+    "verify": ("caffe_bn_convert.cli.verify", "Prove that an ONNX file computes what a Caffe net computes."),
     "deploy": ("caffe_bn_convert.cli.deploy", "Make a training prototxt one for deployment."),
     "inspect": ("caffe_bn_convert.cli.inspect", "Show what is in a net, its weights or an ONNX file."),
     "lint": ("caffe_bn_convert.cli.lint", "Look for mistakes in a net."),
@@ -64,15 +66,32 @@ class Commands(click.Group):
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         """Put ``convert`` in front of what is no command."""
-        if args and args[0] not in COMMANDS and args[0] not in ("--help", "-h", "--version"):
-            args = ["convert", *args]
-        return super().parse_args(ctx, args)
+        own = 2 if args[:1] == ["--config"] else 1 if args[:1] == ["--no-config"] else 0
+        rest = args[own:]
+        if rest and rest[0] not in COMMANDS and rest[0] not in ("--help", "-h", "--version"):
+            rest = ["convert", *rest]
+        return super().parse_args(ctx, [*args[:own], *rest])
 
 
 @click.group(cls=Commands, help=HELP, context_settings={"help_option_names": ["-h", "--help"]}, no_args_is_help=True)
 @click.version_option(__version__, prog_name="caffe-bn-convert")
-def commands() -> None:
+@click.option("--config", "path", type=click.Path(path_type=Path), metavar="FILE",
+              help="Take options from this file.  [default: caffe-bn-convert.toml or pyproject.toml, here or above]")  # fmt: skip
+@click.option("--no-config", is_flag=True, help="Take no options from a file.")
+@click.pass_context
+def commands(ctx: click.Context, /, path: Path | None, no_config: bool) -> None:  # noqa: FBT001  (click's way)
     """The whole command; its help is HELP."""
+    from caffe_bn_convert import config
+    from caffe_bn_convert.cli import configuration
+
+    name, group = ctx.invoked_subcommand, ctx.command
+    assert isinstance(group, Commands)
+    command = group.get_command(ctx, name) if name is not None else None
+    if no_config or name is None or command is None:
+        return
+    found = config.find() if path is None else config.read(path)
+    configuration.check(found, COMMANDS, lambda each: group.get_command(ctx, each), name)
+    ctx.default_map = {name: configuration.defaults(found, name, command, named=path is not None)}
 
 
 def main(args: list[str] | None = None) -> None:

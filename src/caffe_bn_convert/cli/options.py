@@ -30,7 +30,8 @@ def parse_shape(text: str) -> tuple[str, tuple[int | str, ...]]:
     return name, tuple(int(part) if part.isdigit() else part for part in parts)
 
 
-def _shapes(_context: click.Context, _option: click.Parameter, values: tuple[str, ...]) -> dict[str, Any]:
+def read_shapes(_context: click.Context, _option: click.Parameter, values: tuple[str, ...]) -> dict[str, Any]:
+    """The callback of --shape: shapes by blob name."""
     return dict(parse_shape(value) for value in values)
 
 
@@ -68,11 +69,30 @@ SHAPES = together(
         "--shape",
         "shapes",
         multiple=True,
-        callback=_shapes,
+        callback=read_shapes,
         metavar="NAME=DIMS",
         help="Shape of an input, as in data=1x3x224x224; letters make dynamic axes: data=Nx3xHxW. Repeatable.",
     ),
 )
+PRECISION = together(
+    click.option("--fp16", is_flag=True, help="Compute in float16; BatchNorm stays float32."),
+    click.option("--fp16-weights", is_flag=True, help="Store the weights as float16, compute in float32."),
+    click.option("--simplify", is_flag=True, help="Let onnxslim simplify the result, if it is installed."),
+)
+
+
+def take_precision(options: dict[str, Any]) -> str:
+    """Take the flags of PRECISION out of ``options``; returns the precision.
+
+    Raises:
+        click.UsageError: both are given.
+    """
+    whole, weights = options.pop("fp16"), options.pop("fp16_weights")
+    if whole and weights:
+        raise click.UsageError("--fp16 and --fp16-weights exclude each other")
+    return "float16" if whole else "float16-weights" if weights else "float32"
+
+
 ALLOW = click.option(
     "--allow",
     multiple=True,
