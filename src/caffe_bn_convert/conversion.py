@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from caffe_bn_convert.caffe.caffemodel import Caffemodel
     from caffe_bn_convert.caffe.definition import NetDefinition
     from caffe_bn_convert.export.model import Model
+    from caffe_bn_convert.export.precision import Loss
     from caffe_bn_convert.layers.base import Layer
     from caffe_bn_convert.lint.finding import Finding
     from caffe_bn_convert.net.dim import Dim, Shape
@@ -62,6 +63,8 @@ class Conversion:
         notes: what was left out or deserves a word.
         preprocessing: what stands in front of the net, with its input named; None for nothing.
         oracle: rules of the user's own, by which their layer types are verified.
+        precision: "float32", "float16-weights" (stored so, computed in float32) or "float16".
+        simplify: let onnxslim simplify the model.
     """
 
     net: NetDefinition
@@ -74,27 +77,49 @@ class Conversion:
     notes: tuple[Note, ...] = ()
     preprocessing: Preprocessing | None = None
     oracle: Mapping[str, Rule] = field(default_factory=dict)
+    precision: str = "float32"
+    simplify: bool = False
 
     @property
     def metadata(self) -> dict[str, str]:
         """What the ONNX file says of the choices that were made, besides the digests of the sources."""
-        return self.preprocessing.metadata(str(self.preprocessing.input)) if self.preprocessing is not None else {}
+        told = self.preprocessing.metadata(str(self.preprocessing.input)) if self.preprocessing is not None else {}
+        if self.precision != "float32":
+            from caffe_bn_convert.export.precision import metadata
+
+            told |= metadata(self.precision, self.losses)
+        return told
+
+    @cached_property
+    def losses(self) -> tuple[Loss, ...]:
+        """How far each output of a float16 form is from the float32 form; empty for float32. Runs both."""
+        from caffe_bn_convert.export.precision import losses
+
+        return losses(self) if self.precision != "float32" else ()
 
     @cached_property
     @collector_off()
     def model(self) -> Model:
         """The ONNX model, its weights still in the weights file; checked by ``onnx.checker``."""
         from caffe_bn_convert.export.model import check, emit
+        from caffe_bn_convert.export.precision import in_precision
 
         model = emit(self.graph, self.opset)
+        if self.simplify:
+            from caffe_bn_convert.export.simplify import simplified
+
+            model = simplified(model)
+        model = in_precision(model, self.precision)
         check(model)
         return model
 
     @property
     def provable(self) -> Conversion:
-        """The same without nodes of a custom domain, which cannot be run here: their tops are inputs instead."""
+        """The same in float32 without nodes of a custom domain, which cannot be run here: their tops are inputs instead."""
         net, graph = without_custom(self.net, self.graph)
-        return self if graph is self.graph else replace(self, net=net, graph=graph)
+        if graph is self.graph and self.precision == "float32":
+            return self
+        return replace(self, net=net, graph=graph, precision="float32")
 
     def save(
         self,
@@ -187,6 +212,8 @@ def convert(
     fold: bool = True,
     fold_conv: bool = False,
     preprocessing: Preprocessing | None = None,
+    precision: str = "float32",
+    simplify: bool = False,
     layers: Mapping[str, type[Layer]] = LAYERS,
     oracle: Mapping[str, Rule] | None = None,
     custom_domain: str | None = None,
@@ -210,6 +237,8 @@ def convert(
         fold: False keeps BatchNorm and Scale apart.
         fold_conv: put BatchNorm, Scale and Bias into the weights of the layer before them.
         preprocessing: what to do to pictures in front of the net.
+        precision: "float32"; "float16-weights" stores the weights so; "float16" computes in it, too.
+        simplify: let onnxslim simplify the model, if it is installed.
         layers: the layer types; add your own with ``LAYERS | {...}``.
         oracle: NumPy rules for types of your own, by which they are verified.
         custom_domain: write layers of unknown types as nodes of this domain; ``shapes`` tells what their tops are.
@@ -254,8 +283,9 @@ def convert(
         preprocessing = replace(preprocessing, input=input_of(graph, preprocessing.input))
         graph = preprocess(graph, preprocessing)
     return Conversion(
-        net, sources, located, phase, graph, opset, tuple(findings), (*changes, *notes), preprocessing, oracle or {}
-    )
+        net, sources, located, phase, graph, opset, tuple(findings), (*changes, *notes), preprocessing, oracle or {},
+        precision, simplify,
+    )  # fmt: skip
 
 
 def shapes(

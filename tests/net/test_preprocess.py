@@ -12,7 +12,6 @@ import pytest
 import caffe_bn_convert as cbc
 from caffe_bn_convert.errors import UnsupportedError, UsageError
 from caffe_bn_convert.preprocessing import METADATA_KEY, Preprocessing, from_prototxt
-from caffe_bn_convert.verify.pictures import preprocessed
 from tests.nets import input_layer, layer, write_net
 
 RNG = np.random.default_rng(11)
@@ -20,6 +19,23 @@ H, W = 7, 9
 MEAN = (103.94, 116.78, 123.68)
 DATA = input_layer(2, 3, H, W)
 PASS = DATA + layer("Power", "y", "data", "y", "power_param { scale: 2 }")
+
+
+def preprocessed(wanted, fed, height, width):
+    """Caffe's data layer (data_transformer.cpp) in NumPy, in float64."""
+    pictures = np.moveaxis(fed, -1, 1) if wanted.layout == "nhwc" else fed
+    if wanted.rgb:
+        pictures = np.stack([pictures[:, 2], pictures[:, 1], pictures[:, 0]], axis=1)
+    mean = np.asarray(wanted.mean, np.float32).astype(np.float64)
+    top, left = (pictures.shape[2] - height) // 2, (pictures.shape[3] - width) // 2
+    rows, columns = slice(top, top + height), slice(left, left + width)
+    if mean.ndim == 3:
+        mean = mean[:, rows, columns]
+    elif mean.size:
+        mean = mean.reshape(-1, 1, 1)
+    else:
+        mean = 0.0
+    return (pictures[:, :, rows, columns].astype(np.float64) - mean) * float(np.float32(wanted.scale))
 
 
 def session(conversion):

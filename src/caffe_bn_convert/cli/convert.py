@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from caffe_bn_convert.cli import extensions, options, pictures, say, timings
+from caffe_bn_convert.cli import extensions, options, pictures, proving, say, timings
 
 if TYPE_CHECKING:
     from caffe_bn_convert.conversion import Conversion
@@ -32,16 +32,20 @@ if TYPE_CHECKING:
 @click.option(
     "--fold-into-conv", is_flag=True, help="Put BatchNorm and Scale into the weights of the layer before them."
 )
+@options.PRECISION
 @extensions.EXTENSIONS
 @pictures.PREPROCESSING
+@proving.IN_CONVERT
+@proving.PROOF
 @options.ALLOW
 @options.VERBOSITY
 @timings.TIMINGS
 def command(
     prototxt: str, caffemodel: str | None, output: Path, mode: str, provenance: str, stages: tuple[str, ...],
-    plugins: tuple[Path, ...], no_fold: bool, fold_into_conv: bool, quiet: bool, verbose: bool, **rest: Any,  # noqa: FBT001  (click's way)
+    plugins: tuple[Path, ...], no_fold: bool, fold_into_conv: bool, verify: bool, keep_failed: bool,  # noqa: FBT001
+    quiet: bool, verbose: bool, **rest: Any,  # noqa: FBT001  (click's way)
 ) -> None:  # fmt: skip
-    """Convert a Caffe net to ONNX.
+    """Convert a Caffe net to ONNX, and prove that the result computes what Caffe computes.
 
     \b
         caffe-bn-convert deploy.prototxt weights.caffemodel -o out.onnx
@@ -53,6 +57,7 @@ def command(
     """
     from caffe_bn_convert.conversion import convert
 
+    taken = proving.take(rest)
     state = {"phase": rest["phase"], "level": rest["level"], "stages": stages}
     preprocessing = pictures.take(rest, prototxt, state)
     conversion = convert(
@@ -62,12 +67,20 @@ def command(
         fold=not no_fold,
         fold_conv=fold_into_conv,
         preprocessing=preprocessing,
+        precision=options.take_precision(rest),
         **extensions.take(plugins),
         **rest,
     )
     if not quiet:
         describe(conversion, verbose=verbose)
-    data = conversion.save(output, mode, provenance=provenance)
+    data = conversion.save(
+        output,
+        mode,
+        provenance=provenance,
+        verify=proving.of_conversion(taken, conversion) if verify else False,
+        keep_failed=keep_failed,
+        tell=proving.teller(taken, quiet=quiet, verbose=verbose),
+    )
     if not quiet:
         size = output.stat().st_size
         beside = f" and {data} ({data.stat().st_size:,} bytes)" if data is not None else ""
@@ -88,6 +101,8 @@ def describe(conversion: Conversion, *, verbose: bool) -> None:
         say(f"  input   {name}  {show(graph.shapes[name])}")
     for name in graph.outputs:
         say(f"  output  {name}  {show(graph.shapes[name])}")
+    for loss in conversion.losses:
+        say(f"  {conversion.precision}  {loss}")
     for note in conversion.notes:
         say(f'  note    layer "{note.layer}": {note.text}')
     for finding in conversion.findings:

@@ -12,6 +12,7 @@ from caffe_bn_convert.cli.options import together
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from caffe_bn_convert.conversion import Conversion
     from caffe_bn_convert.verify import Caffe, Options, Report
 
 PROOF = together(
@@ -30,6 +31,13 @@ PROOF = together(
     click.option("--report", "reports", multiple=True, type=click.Path(path_type=Path), metavar="FILE",
                  help="Write a report: .json, .xml (JUnit), .html or .md. Repeatable."),
 )  # fmt: skip
+
+IN_CONVERT = together(
+    click.option(
+        "--verify/--no-verify", default=True, help="Prove the file before it is put in place.  [default: yes]"
+    ),
+    click.option("--keep-failed", is_flag=True, help="Keep a file that is wrong as OUTPUT.failed."),
+)
 
 NAMES = ("seed", "inputs", "expect", "atol", "rtol", "provider", "device", "against", "reports")
 
@@ -73,6 +81,14 @@ def proof_options(
         sources=tuple(witnesses),
         statistics=bool(taken["reports"]),
     )
+
+
+def of_conversion(taken: dict[str, Any], conversion: Conversion) -> Options:
+    """The library's options for a conversion."""
+    from caffe_bn_convert.verify.ours import caffe_of
+
+    sources = [Path(conversion.net.file), *(source.path for source in conversion.sources)]
+    return proof_options(taken, caffe_of(conversion), sources)
 
 
 def _slots(caffe: Caffe) -> list[Any]:

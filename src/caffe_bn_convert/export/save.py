@@ -26,12 +26,13 @@ def written(
     model = conversion.model
     if weights == "embed" and not fits_in_one_file(model):
         weights = "external"
+    told = conversion.metadata
     digests = Digests(_sources(conversion)) if provenance == "sha256" else None
 
     def metadata() -> dict[str, str]:
         for source in conversion.sources:
             source.check_unchanged()
-        return {**conversion.metadata, **(digests.result() if digests is not None else {})}
+        return {**told, **(digests.result() if digests is not None else {})}
 
     with write(model, target, weights=weights, metadata=metadata, progress=progress) as pending:
         yield pending

@@ -20,6 +20,7 @@ import onnx
 
 from caffe_bn_convert.caffe.blob import Blob, Span
 from caffe_bn_convert.errors import CannotWriteError, UsageError
+from caffe_bn_convert.export.emitter import as_half
 from caffe_bn_convert.stages import stage
 
 if TYPE_CHECKING:
@@ -207,7 +208,7 @@ def _place_external(initializer: Initializer, location: str, offsets: Mapping[st
 
 def _place_in_source(initializer: Initializer, folder: Path) -> Placed:
     data = initializer.data
-    if not isinstance(data, Blob) or not data.passes_through or initializer.nbytes < INLINE:
+    if not isinstance(data, Blob) or initializer.half or not data.passes_through or initializer.nbytes < INLINE:
         return _place_inline(initializer)
     span = data.spans[0]
     return _outside(initializer, _location(Path(span.file), folder), span.offset)
@@ -332,7 +333,10 @@ class _Buffered:
 def _copy(initializer: Initializer, out: _Buffered) -> None:
     data = initializer.data
     if isinstance(data, Blob):
-        if data.passes_through:
+        if initializer.half:
+            for chunk in data.chunks():
+                out.write(as_half(chunk, initializer.name).astype("<f2", copy=False).tobytes())
+        elif data.passes_through:
             _copy_span(data.spans[0], out)
         else:
             for chunk in data.chunks():

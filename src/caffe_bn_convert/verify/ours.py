@@ -12,6 +12,7 @@ from caffe_bn_convert.net.wiring import wire
 from caffe_bn_convert.verify import failure, verify
 from caffe_bn_convert.verify.oracle import LAYERS
 from caffe_bn_convert.verify.oracle.values import is_input, plan
+from caffe_bn_convert.verify.pictures import Front
 from caffe_bn_convert.verify.walk import Caffe
 
 if TYPE_CHECKING:
@@ -30,13 +31,25 @@ DYNAMIC = 64
 def caffe_of(conversion: Conversion) -> Caffe:
     """The parts of a conversion that stand before everything that is on trial."""
     rules = {**LAYERS, **conversion.oracle}
-    return Caffe(conversion.net, conversion.located.blobs, conversion.phase, rules, conversion.precision)
+    return Caffe(conversion.net, conversion.located.blobs, conversion.phase, rules)
 
 
 def ours(conversion: Conversion, options: Options) -> Options:
     """The options for the conversion's own file."""
     sizes = {name: _size(shape) for name, shape in conversion.graph.shapes.items()}
-    return replace(options, own=True, names=_names(conversion), sizes=sizes)
+    return replace(options, own=True, names=_names(conversion), sizes=sizes, front=_front(conversion))
+
+
+def _front(conversion: Conversion) -> Front | None:
+    """What the file does to pictures before the net, if anything."""
+    graph, wanted = conversion.graph, conversion.preprocessing
+    if wanted is None or wanted.input is None:
+        return None
+    made = next(
+        (n.tops[0] for n in graph.nodes if n.type == "Preprocess" and n.bottoms == (wanted.input,)), wanted.input
+    )
+    height, width = (size if isinstance(size, int) else None for size in graph.shapes[made][2:])
+    return Front(wanted.input, wanted, (height, width))
 
 
 def _size(shape: Shape) -> int:
@@ -54,7 +67,10 @@ def _names(conversion: Conversion) -> dict[str, str]:
 
 
 def _proof(conversion: Conversion, pending: Pending, options: Options | None) -> Report:
-    """Of the file; with nodes of a custom domain, of what is around them."""
+    """Of the file; with nodes of a custom domain, of what is around them.
+
+    Of a float16 form its float32 form is proven; how far it is from that, :attr:`Conversion.losses` tells.
+    """
     part = conversion.provable
     if part is conversion:
         return verify(conversion, pending.model, options, name=str(pending.target))
@@ -64,7 +80,8 @@ def _proof(conversion: Conversion, pending: Pending, options: Options | None) ->
             hint="add --no-verify if you can check the model yourself",
         )
     with written(part, pending.target, "embed", "none", lambda _: None) as rest:
-        return verify(part, rest.model, options, name=f"{pending.target} without the nodes of custom domains")
+        what = "in float32" if conversion.precision != "float32" else "without the nodes of custom domains"
+        return verify(part, rest.model, options, name=f"{pending.target} {what}")
 
 
 def prove_pending(
