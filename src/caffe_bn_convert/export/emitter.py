@@ -6,6 +6,7 @@ input, a method here knows both forms, so that no layer looks at the opset.
 
 from __future__ import annotations
 
+import hashlib
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -16,6 +17,7 @@ import onnx
 from caffe_bn_convert.errors import UnsupportedError
 from caffe_bn_convert.export.elem_types import FLOAT, FLOAT16
 from caffe_bn_convert.net.dim import Shape, Symbol, is_fixed, volume
+from caffe_bn_convert.net.limits import check_computed
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -94,12 +96,13 @@ class Emitter:
     _layer: str = ""
     _node_names: Names = field(default_factory=Names)
     _equal: dict[Any, str] = field(default_factory=dict)
+    _computed: int = 0  # how many numbers the constants hold
 
     @contextmanager
     def layer(self, name: str) -> Iterator[list[onnx.NodeProto]]:
         """Nodes that are emitted inside belong to this layer; yields the list that they are added to."""
-        outer, self._layer, group, self.nodes = self.nodes, name, [], []
-        group = self.nodes
+        group: list[onnx.NodeProto] = []
+        outer, self._layer, self.nodes = self.nodes, name, group
         try:
             yield group
         finally:
@@ -127,7 +130,10 @@ class Emitter:
     def constant(self, value: Any, hint: str = "constant", dtype: Any = np.float32) -> str:
         """The name of an initializer with this value; equal ones are shared."""
         array = np.ascontiguousarray(np.asarray(value, dtype=dtype)).reshape(np.shape(value))
-        key = (array.dtype.str, array.shape, array.tobytes())
+        key = (array.dtype.str, array.shape, hashlib.sha256(array).digest())
+        if key not in self._equal:
+            self._computed += array.size
+            check_computed(self._computed)
         return self._shared(key, hint, array.shape, array)
 
     def ints(self, values: Sequence[int], hint: str = "ints") -> str:
@@ -207,7 +213,12 @@ class Emitter:
         return list(self.op("Split", x, self.ints(sizes, "split"), axis=axis, outputs=len(sizes)))
 
     def split_equally(self, x: str, parts: int, axis: int) -> list[str]:
-        """``Split`` into equal parts of a size known at run time; since opset 18 their number is an attribute."""
+        """``Split`` into equal parts of a size known at run time; a single part is the value itself.
+
+        Since opset 18 their number is an attribute.
+        """
+        if parts == 1:
+            return [x]
         number = parts if self.opset >= 18 else None
         return list(self.op("Split", x, axis=axis, num_outputs=number, outputs=parts))
 
@@ -232,7 +243,8 @@ def as_half(numbers: np.ndarray[Any, Any], name: str) -> np.ndarray[Any, Any]:
     if np.isinf(half).any() and not np.isinf(numbers).any():
         worst = float(np.abs(numbers[np.isinf(half)]).max())
         raise UnsupportedError(
-            f'the weights "{name}" hold {worst:g}, and float16 ends at 65504', hint="leave out --fp16: the net needs float32"
+            f'the weights "{name}" hold {worst:g}, and float16 ends at 65504',
+            hint="leave out --fp16: the net needs float32",
         )
     return half
 

@@ -12,6 +12,7 @@ from caffe_bn_convert.layers.conv import Window
 from caffe_bn_convert.layers.dialect import only
 from caffe_bn_convert.layers.inplace import refuse_in_place
 from caffe_bn_convert.net.dim import Shape, fixed, show
+from caffe_bn_convert.net.limits import check_constant
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -60,6 +61,8 @@ class Im2col(Layer):
         shape = x[0].shape
         (top,) = self.shapes((shape,))
         axis, (channels, *spatial), window = self._split(shape)
+        for kernel, size in zip(window.kernel, fixed(top[axis + 1 :]), strict=True):
+            check_constant(kernel * size, "the places that its windows read")
         cells = [
             np.arange(kernel)[:, None] * dilation + np.arange(size) * stride
             for kernel, dilation, stride, size in zip(

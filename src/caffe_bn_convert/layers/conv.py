@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from caffe_bn_convert.layers.base import Filler, Layer, Parameter, Shapes, Source, canonical_axis, require
 from caffe_bn_convert.net.dim import Dim, Shape, fixed, volume
+from caffe_bn_convert.net.limits import INT_MAX
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -58,6 +59,8 @@ class Window:
             values("pad", self.pad),
             values("dilation", self.dilation),
         )
+        numbers = (*spread.kernel, *spread.stride, *spread.pad, *spread.dilation)
+        require(all(n <= INT_MAX for n in numbers), f"kernel_size, stride, pad or dilation is more than {INT_MAX}")
         require(all(k > 0 for k in spread.kernel), "kernel_size must not be 0")
         require(
             all(s > 0 for s in spread.stride),

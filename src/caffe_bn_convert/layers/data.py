@@ -146,14 +146,15 @@ class DummyData(Layer):
     def read(cls, source: Source) -> Self:
         """Reads ``dummy_data_param``; one shape or filler serves all tops."""
         p = source.dummy_data_param
-        shapes: list[tuple[int, ...]] = [tuple(shape.dim) for shape in p.shape]
+        shapes = [_check_size(tuple(shape.dim)) for shape in p.shape]
         if not shapes:
             columns = (p.num, p.channels, p.height, p.width)
-            shapes = [
-                tuple(int(c[i] if len(c) > 1 else c[0]) for c in columns)
-                for i in range(max((len(c) for c in columns), default=0))
-                if all(columns)
-            ]
+            rows = max(len(c) for c in columns)
+            require(
+                all(len(c) in (1, rows) for c in columns) or not rows,
+                "num, channels, height and width must each be given once, or once for each top",
+            )
+            shapes = [_check_size(tuple(int(c[i] if len(c) > 1 else c[0]) for c in columns)) for i in range(rows)]
         fillers = list(p.data_filler)
         for filler in fillers:
             if filler.type != "constant":

@@ -77,6 +77,7 @@ class BatchNorm(Layer):
 
     def parameters(self, bottoms: Shapes) -> tuple[Parameter, ...]:
         """Mean and variance per channel, both multiplied by the factor, and the factor."""
+        require(len(bottoms[0]) > 0, "its bottom has no axes")
         c = channels(bottoms[0])
         return Parameter("mean", (c,)), Parameter("variance", (c,)), Parameter("factor", (1,))
 

@@ -11,6 +11,7 @@ from caffe_bn_convert.errors import UnsupportedError
 from caffe_bn_convert.layers.base import Layer, Shapes, Source, require
 from caffe_bn_convert.lint.finding import Finding
 from caffe_bn_convert.net.dim import Dim, Shape, ceil_div, fixed, is_fixed
+from caffe_bn_convert.net.limits import INT_MAX, check_constant
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -72,7 +73,9 @@ class Axis:
 
         Caffe counts padding in front and up to ``pad`` behind the image, but not what sticks out further.
         """
-        start = np.arange(int(self.windows(size))) * self.stride - self.pad
+        count = int(self.windows(size))
+        check_constant(count, "the map of its windows")
+        start = np.arange(count) * self.stride - self.pad
         divisor = np.minimum(start + self.kernel, size + self.pad) - start
         held = np.minimum(start + self.kernel, size) - np.maximum(start, 0)
         return held, divisor
@@ -176,6 +179,7 @@ class Pooling(Layer):
             return self._average_dynamic(e, x, axes, attributes)
         held, divisor = ([a.cells(int(n))[i] for a, n in zip(axes, x.shape[2:], strict=True)] for i in (0, 1))
         real = [h > 0 for h in held]
+        check_constant(len(held[0]) * len(held[1]), "the map of its divisors")
         ratio = np.outer(*((h[r] / d[r]) for h, d, r in zip(held, divisor, real, strict=True)))
         y = str(e.op("AveragePool", x.name, count_include_pad=0, **attributes))
         if not (ratio == 1).all():
@@ -204,6 +208,7 @@ class Pooling(Layer):
         real = tuple(_real(a, n) for a, n in zip(axes, sizes, strict=True))
         if counts == real:
             return y
+        check_constant(counts[0] * counts[1], "the map of windows outside the image")
         missing = [c - r for c, r in zip(counts, real, strict=True)]
         y = str(e.op("Pad", y, e.ints([0] * 6 + missing, "pads")))
         inside = np.zeros(counts, np.bool_)
@@ -223,6 +228,13 @@ def _real(axis: Axis, size: int) -> int:
 
 
 def _check(p: Any, kernel: tuple[int, int], stride: tuple[int, int], pad: tuple[int, int]) -> None:
+    require(all(n <= INT_MAX for n in (*kernel, *stride, *pad)), f"kernel, stride or pad is more than {INT_MAX}")
+    for plain in ("pad", "stride"):
+        h, w = p.HasField(f"{plain}_h"), p.HasField(f"{plain}_w")
+        require(
+            (not h and not w) or (h and w and not p.HasField(plain)),
+            f"pooling takes either {plain}, or both {plain}_h and {plain}_w",
+        )
     if p.global_pooling:
         require(
             not (p.HasField("kernel_size") or p.HasField("kernel_h") or p.HasField("kernel_w")),
@@ -235,7 +247,7 @@ def _check(p: Any, kernel: tuple[int, int], stride: tuple[int, int], pad: tuple[
         "kernel_size and kernel_h/kernel_w are given together; Caffe takes either",
     )
     require(all(kernel), "the kernel must be given in both directions and not be 0")
-    require(all(stride), "the stride must not be 0 (with only one of stride_h and stride_w the other is 0)")
+    require(all(stride), "the stride must not be 0")
     require(all(a < k for a, k in zip(pad, kernel, strict=True)), "pad must be smaller than the kernel")
 
 

@@ -12,6 +12,7 @@ from caffe_bn_convert.export.elem_types import INT64
 from caffe_bn_convert.layers.base import Layer, Shapes, Source, require
 from caffe_bn_convert.layers.dialect import only
 from caffe_bn_convert.net.dim import Dim, Shape, fixed, is_fixed, show
+from caffe_bn_convert.net.limits import INT_MAX
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -231,6 +232,7 @@ class Upsample(Layer):
 
 def _whole(value: float, name: str) -> int:
     require(value >= 1, f"{name} must be 1 or more")
+    require(value <= INT_MAX, f"{name} is more than {INT_MAX}")
     if value != int(value):
         raise UnsupportedError(f"{name} {value:g} is no whole number")
     return int(value)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from caffe_bn_convert.errors import UnsupportedError
+from caffe_bn_convert.errors import ResourceLimitError, UnsupportedError
 from caffe_bn_convert.layers.base import Filler, Layer, Parameter, Shapes, Source, require
 from caffe_bn_convert.layers.dialect import only
 from caffe_bn_convert.layers.power import linear
@@ -18,6 +18,10 @@ if TYPE_CHECKING:
     from caffe_bn_convert.caffe.blob import Blob
     from caffe_bn_convert.export.emitter import Emitter, Tensor
     from caffe_bn_convert.net.dim import Shape
+
+
+MAX_SIZE = 1 << 12
+"""Largest local_size of LRN: runtimes walk through the whole window, however small the image is."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +74,8 @@ class LRN(Layer):
         p = source.lrn_param
         only(p, {"unit_test_mode", "unit_test_fuse_kernel"})
         require(p.local_size % 2 == 1, f"local_size {p.local_size} is even; Caffe takes odd ones only")
+        if p.local_size > MAX_SIZE:
+            raise ResourceLimitError(f"local_size {p.local_size} is more than {MAX_SIZE}")
         return cls(p.local_size, p.alpha, p.beta, p.k, p.norm_region == 1)
 
     def shapes(self, bottoms: Shapes) -> Shapes:

@@ -14,13 +14,15 @@ from caffe_bn_convert.layers.data import DataSource
 from caffe_bn_convert.lint.finding import Finding
 from caffe_bn_convert.lint.rules import RULES
 from caffe_bn_convert.net.ir import Graph, Node
-from caffe_bn_convert.net.weights import fit
+from caffe_bn_convert.net.limits import check_blob, require_fillable
+from caffe_bn_convert.net.weights import fit, to_fill
 from caffe_bn_convert.net.wiring import wire
 from caffe_bn_convert.stages import stage
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
+    from caffe_bn_convert.caffe.blob import Blob
     from caffe_bn_convert.caffe.definition import LayerDefinition, NetDefinition
     from caffe_bn_convert.net.dim import Dim, Shape
     from caffe_bn_convert.net.weights import Located
@@ -173,6 +175,7 @@ class _Builder:
         self.shapes: dict[str, Shape] = {}
         self.nodes: list[Node] = []
         self.fed: list[str] = []
+        self.filled = 0  # how many numbers fillers have made
 
     def add(
         self,
@@ -180,20 +183,28 @@ class _Builder:
         layer: Layer,
         bottoms: tuple[str, ...],
         tops: tuple[str, ...],
-        found: Sequence[object],
+        found: Sequence[Blob | None],
         weights_needed: bool,  # noqa: FBT001  (handed on)
     ) -> None:
         """Check one layer, infer its shapes and make its node."""
         if isinstance(layer, DataSource):
             for name, shape in zip(tops, layer.top_shapes(len(tops)), strict=True):
                 self.shapes[name] = self.inputs.resolve(name, shape)
+                check_blob(self.shapes[name], f'blob "{name}"')
                 self.fed.append(name)
             return
         given = tuple(self.shapes[name] for name in bottoms)
         expected = layer.parameters(given)
         where = replace(definition.where(), file=self.net.file)
-        blobs, findings = fit(found, expected) if weights_needed else ((), [])  # type: ignore[arg-type]
-        self.shapes.update(zip(tops, layer.shapes(given), strict=True))
+        for parameter in expected:
+            check_blob(parameter.shape, f"the {parameter.role}")
+        for name, shape in zip(tops, layer.shapes(given), strict=True):
+            check_blob(shape, f'blob "{name}"')
+            self.shapes[name] = shape
+        if weights_needed:
+            self.filled += to_fill(found, expected)
+            require_fillable(self.filled)
+        blobs, findings = fit(found, expected) if weights_needed else ((), [])
         if weights_needed:
             findings += layer.findings(given, blobs)
         self.findings += [replace(finding, where=finding.where.filled(where)) for finding in findings]

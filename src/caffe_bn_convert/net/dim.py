@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from math import prod
 from typing import TYPE_CHECKING
 
-from caffe_bn_convert.errors import UnsupportedError
+from caffe_bn_convert.errors import ResourceLimitError, UnsupportedError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -19,6 +19,10 @@ if TYPE_CHECKING:
 
 
 Monomial = tuple[str, ...]
+
+MAX_TERMS = 1000
+MAX_LENGTH = 2000
+"""Terms and characters of a symbolic size. Twenty nested poolings take 300 characters; made to, sizes grow without end."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,9 +58,12 @@ class Symbol:
         return self * -1 + other
 
     def __mul__(self, other: Dim) -> Dim:
+        others = _terms(other)
+        if len(self.terms) * len(others) > MAX_TERMS:
+            _too_long()
         terms: dict[Monomial, int] = {}
         for a, m in self.terms:
-            for b, n in _terms(other):
+            for b, n in others:
                 key = tuple(sorted(a + b))
                 terms[key] = terms.get(key, 0) + m * n
         return _canonical(terms)
@@ -65,7 +72,11 @@ class Symbol:
 
     def __floordiv__(self, other: Dim) -> Dim:
         quotient = divide(self, other)
-        return quotient if quotient is not None else Symbol.named(f"floor({_grouped(self)}/{_grouped(other)})")
+        if quotient is not None:
+            return quotient
+        if len(str(self)) + len(str(other)) > MAX_LENGTH:
+            _too_long()
+        return Symbol.named(f"floor({_grouped(self)}/{_grouped(other)})")
 
     def __rfloordiv__(self, other: int) -> Dim:
         return Symbol.named(f"floor({other}/{_grouped(self)})")
@@ -169,12 +180,21 @@ def _canonical(terms: dict[Monomial, int]) -> Dim:
         return 0
     if len(kept) == 1 and not kept[0][0]:
         return kept[0][1]
+    if len(kept) > MAX_TERMS or any(abs(coefficient) >= 1 << 63 for _, coefficient in kept):
+        _too_long()
     return Symbol(kept)
 
 
 def _grouped(dim: Dim) -> str:
     text = str(dim)
     return f"({text})" if " " in text else text
+
+
+def _too_long() -> NoReturn:
+    raise ResourceLimitError(
+        "the formula of a dynamic size becomes too long",
+        hint="give the input numbers for more of its axes with --shape",
+    )
 
 
 def _needs_number(symbol: Symbol) -> NoReturn:

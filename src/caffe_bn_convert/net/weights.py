@@ -12,6 +12,7 @@ from caffe_bn_convert.caffe.blob import Blob
 from caffe_bn_convert.errors import InvalidNetError
 from caffe_bn_convert.lint.finding import Finding
 from caffe_bn_convert.net.dim import fixed, show
+from caffe_bn_convert.net.limits import require_fillable
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -96,6 +97,7 @@ def fit(found: Sequence[Blob | None], expected: Sequence[Parameter]) -> tuple[tu
         the blobs, and what is suspicious about them.
 
     Raises:
+        ResourceLimitError: there are no weights, and more to fill than is sane.
         InvalidNetError: Caffe would stop (``Cannot copy param``, ``Incompatible number of blobs``), or the layer has no
             weights and its filler is random.
     """
@@ -105,6 +107,7 @@ def fit(found: Sequence[Blob | None], expected: Sequence[Parameter]) -> tuple[tu
             f" ({', '.join(p.role for p in expected) or 'none'})",
             hint="the prototxt and the weights do not belong together, or the layer is of another fork's dialect",
         )
+    require_fillable(to_fill(found, expected))
     blobs: list[Blob] = []
     findings: list[Finding] = []
     for i, parameter in enumerate(expected):
@@ -115,6 +118,12 @@ def fit(found: Sequence[Blob | None], expected: Sequence[Parameter]) -> tuple[tu
         else:
             blobs.append(_shaped(blob, parameter))
     return tuple(blobs), findings
+
+
+def to_fill(found: Sequence[Blob | None], expected: Sequence[Parameter]) -> int:
+    """How many numbers :func:`fit` would make by fillers that are not random."""
+    missing = [p for i, p in enumerate(expected) if i >= len(found) or found[i] is None]
+    return sum(prod(fixed(p.shape)) for p in missing if p.filler.type in ("constant", "bilinear"))
 
 
 def _shaped(blob: Blob, parameter: Parameter) -> Blob:

@@ -9,7 +9,8 @@ import numpy as np
 
 from caffe_bn_convert.layers.base import Layer, Shapes, Source, require
 from caffe_bn_convert.layers.dialect import only
-from caffe_bn_convert.net.dim import Shape, fixed
+from caffe_bn_convert.net.dim import Shape, fixed, volume
+from caffe_bn_convert.net.limits import INT_MAX, check_constant
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -58,7 +59,7 @@ class PriorBox(Layer):
         require(len(p.variance) in (0, 1, 4), f"variance is given {len(p.variance)} times; it takes 1 or 4")
         require(all(v > 0 for v in p.variance), "variance must be above 0")
         variance = tuple(p.variance) or (0.1,)
-        return cls(_sizes(p), _ratios(p), variance, p.clip, _image(p), _step(p), p.offset)
+        return cls(_sizes(p), _ratios(p), variance, p.clip, image_of(p), step_of(p), p.offset)
 
     def _per_cell(self) -> int:
         squares = sum(1 if large is None else 2 for _, large in self.sizes)
@@ -73,6 +74,7 @@ class PriorBox(Layer):
 
     def emit(self, e: Emitter, x: Sequence[Tensor], w: Sequence[Blob]) -> Sequence[str]:  # noqa: ARG002
         """An initializer."""
+        check_constant(int(volume(self.shapes(tuple(t.shape for t in x))[0])), "its boxes")
         boxes = self.boxes(_plane(x[0].shape), self.image or _plane(x[1].shape))
         variance = np.resize(np.array(self.variance, F32), boxes.size)
         return [e.constant(np.stack([boxes.reshape(-1), variance])[None], "priors")]
@@ -115,6 +117,7 @@ def _plane(shape: Shape) -> tuple[int, int]:
 def _sizes(p: Any) -> tuple[tuple[int, int | None], ...]:
     require(len(p.min_size) > 0, "prior_box_param needs min_size")
     require(all(size > 0 for size in p.min_size), "min_size must be above 0")
+    require(all(size <= INT_MAX for size in (*p.min_size, *p.max_size)), f"min_size or max_size is above {INT_MAX}")
     if not p.max_size:
         return tuple((int(size), None) for size in p.min_size)
     require(len(p.max_size) == len(p.min_size), f"there are {len(p.min_size)} min_size but {len(p.max_size)} max_size")
@@ -131,7 +134,8 @@ def _ratios(p: Any) -> tuple[float, ...]:
     return tuple(ratio for ratio in found if abs(ratio - 1) >= 1e-6)
 
 
-def _image(p: Any) -> tuple[int, int] | None:
+def image_of(p: Any) -> tuple[int, int] | None:
+    """Height and width of the picture, if ``prior_box_param`` tells them."""
     if p.HasField("img_h") or p.HasField("img_w"):
         require(not p.HasField("img_size"), "img_size and img_h/img_w are given together; Caffe takes either")
         require(p.img_h > 0 and p.img_w > 0, "img_h and img_w must both be above 0")
@@ -140,7 +144,8 @@ def _image(p: Any) -> tuple[int, int] | None:
     return (p.img_size, p.img_size) if p.HasField("img_size") else None
 
 
-def _step(p: Any) -> tuple[float, float] | None:
+def step_of(p: Any) -> tuple[float, float] | None:
+    """The pixels from cell to cell, down and across, if ``prior_box_param`` tells them."""
     if p.HasField("step_h") or p.HasField("step_w"):
         require(not p.HasField("step"), "step and step_h/step_w are given together; Caffe takes either")
         require(p.step_h > 0 and p.step_w > 0, "step_h and step_w must both be above 0")
