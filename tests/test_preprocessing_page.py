@@ -56,7 +56,7 @@ def folder(tmp_path, monkeypatch):
 
 def execute(text):
     names = {}
-    exec(compile(text, "docs/preprocessing.md", "exec"), names)  # noqa: S102  (our own page)
+    exec(compile(text, "docs/preprocessing.md", "exec"), names)
     return names
 
 
