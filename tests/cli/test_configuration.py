@@ -98,3 +98,9 @@ def test_a_file_that_was_merely_found_runs_no_code(folder: Path, capsys: pytest.
     code = run(["convert", "../train_val.prototxt", "-o", "x.onnx"])
     assert code == 2
     assert "it ran" not in capsys.readouterr().err
+
+
+def test_lint_takes_its_net_from_the_file_too(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    write(folder, '[lint]\nprototxt = "train_val.prototxt"\nselect = "BN004"\nformat = "json"\n')
+    assert run(["lint"]) == 0
+    assert capsys.readouterr().out.lstrip().startswith(("{", "["))

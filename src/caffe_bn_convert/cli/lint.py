@@ -17,15 +17,10 @@ if TYPE_CHECKING:
     from caffe_bn_convert.lint.selection import Selection
 
 FOUND_ERRORS = 5
-_KNOWN = ("select", "ignore", "format", "train", "phase", "level", "stage", "shape")
 
 
 def _codes(_context: click.Context, _option: click.Parameter, values: tuple[str, ...]) -> tuple[str, ...]:
     return tuple(code.strip() for value in values for code in value.split(",") if code.strip())
-
-
-def _shapes(_context: click.Context, _option: click.Parameter, values: tuple[str, ...]) -> dict[str, Any]:
-    return dict(options.parse_shape(value) for value in values)
 
 
 RULES = options.together(
@@ -46,7 +41,7 @@ OUTPUT = options.together(
 NET = options.together(
     click.option("--train", type=click.Path(), metavar="TRAIN_VAL", help="The training net, to compare with."),
     options.STATE,
-    click.option("--shape", "shapes", multiple=True, callback=_shapes, metavar="NAME=DIMS",
+    click.option("--shape", "shapes", multiple=True, callback=options.read_shapes, metavar="NAME=DIMS",
                  help="Shape of an input, as in data=1x3x224x224. Repeatable."),
 )  # fmt: skip
 
@@ -91,35 +86,22 @@ def command(
 
 
 def _asked(caffemodel: str | None, given: dict[str, Any]) -> tuple[str, Selection, Request]:
-    """The options, those of the command line before those of the configuration file."""
+    """The options; those that were not typed have come from the configuration file already."""
     from caffe_bn_convert.caffe import caffemodel as weights
-    from caffe_bn_convert.config import find
     from caffe_bn_convert.conversion import input_shapes, weight_files
     from caffe_bn_convert.lint.context import Request
     from caffe_bn_convert.lint.selection import Selection
 
-    config = find()
-    saved = config.command("lint", _KNOWN)
-    shapes = dict(options.parse_shape(text) for text in _list(saved.get("shape", ()))) | given["shapes"]
-    train = given["train"]
-    if train is None and "train" in saved and config.path is not None:
-        train = config.path.parent / str(saved["train"])
-    select = given["select"] or _list(saved.get("select", ())) or ("ALL",)
-    selection = Selection(select, given["ignore"] or _list(saved.get("ignore", ())))
+    selection = Selection(given["select"] or ("ALL",), given["ignore"])
     request = Request(
         tuple(weights.read(path) for path in weight_files(caffemodel)),
-        given["phase"] or saved.get("phase"),
-        given["level"] or int(saved.get("level", 0)),
-        given["stages"] or _list(saved.get("stage", ())),
-        input_shapes(None, shapes).given,
-        train,
+        given["phase"],
+        given["level"],
+        given["stages"],
+        input_shapes(None, given["shapes"]).given,
+        given["train"],
     )
-    return given["form"] or str(saved.get("format", "text")), selection, request
-
-
-def _list(value: Any) -> tuple[str, ...]:
-    """A string of the configuration as a list of one."""
-    return (value,) if isinstance(value, str) else tuple(str(item) for item in value)
+    return given["form"] or "text", selection, request
 
 
 def _mended(net: NetDefinition, request: Request, selection: Selection, *, write: bool) -> Report:
