@@ -13,6 +13,9 @@ if TYPE_CHECKING:
     from caffe_bn_convert.verify.tolerance import Array, Noise
 
 
+BY_NOISE = Rule()
+
+
 @dataclass(frozen=True, slots=True)
 class Deviation:
     """How far a value is off, where it is worst.
@@ -49,7 +52,9 @@ class Deviation:
         return not self.wrong and not self.what
 
 
-def compare(actual: Array, exact: Array, rounded: Array, rule: Rule = Rule(), noise: Noise | None = None) -> Deviation:
+def compare(
+    actual: Array, exact: Array, rounded: Array, rule: Rule = BY_NOISE, noise: Noise | None = None
+) -> Deviation:
     """Compare a runtime's value with the oracle's.
 
     Where the oracle has no finite number, the runtime must have none of the same kind either. Where float32 overflows

@@ -8,15 +8,16 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
-from caffe_bn_convert.caffe.blob import Blob
 from caffe_bn_convert.errors import Where, at
 from caffe_bn_convert.verify.oracle import LAYERS, discontinuous, forward, run
 from caffe_bn_convert.verify.oracle.values import Read, is_input, plan
+from caffe_bn_convert.verify.orders import other_order
 from caffe_bn_convert.verify.tolerance import measure, sizes, spread
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
+    from caffe_bn_convert.caffe.blob import Blob
     from caffe_bn_convert.caffe.definition import LayerDefinition, NetDefinition
     from caffe_bn_convert.verify.oracle.layer import Rule
     from caffe_bn_convert.verify.oracle.values import Plan, Step
@@ -44,15 +45,12 @@ class Caffe:
         blobs: each layer's blobs.
         phase: "TEST" or "TRAIN".
         rules: the oracle's layer types by Caffe's name.
-        precision: "float32", or what the file on trial is allowed to be instead: "float16-weights", "float16". The pass
-            that measures the rounding noise then rounds as often as the file does.
     """
 
     net: NetDefinition
     blobs: Sequence[Sequence[Blob | None]]
     phase: str = "TEST"
     rules: Mapping[str, Rule] = field(default_factory=lambda: LAYERS)
-    precision: str = "float32"
 
     def run(self, arrays: Mapping[str, Array], dtype: Any, **options: Any) -> dict[str, Array]:
         """One pass of the oracle over the whole net; see :func:`caffe_bn_convert.verify.oracle.run`."""
@@ -179,6 +177,9 @@ class _Pass:
         known = len(own) == len(bottoms)
         high = self._forward(step, own if jumps and known else [v.exact for v in bottoms], np.float64)
         low = self._forward(step, own if jumps and known else [v.rounded for v in bottoms], np.float32)
+        other = other_order(layer, [v.rounded for v in bottoms], self.caffe.blobs[step.index])
+        if other is not None and other.shape == high[0].shape:
+            low = [farther(high[0], low[0], other)]
         if not jumps and _few_or_squashed(layer, high):
             low = [farther(z, y, shaken) for z, y, shaken in zip(high, low, self._shaken(step, bottoms), strict=True)]
         values = [_Values(z, y, None, based) for z, y in zip(high, low, strict=True)]
@@ -199,11 +200,7 @@ class _Pass:
     def _forward(self, step: Step, bottoms: Sequence[Array], dtype: type[np.floating[Any]]) -> list[Array]:
         caffe = self.caffe
         layer, blobs = caffe.net.layers[step.index], caffe.blobs[step.index]
-        halved = dtype is np.float32 and caffe.precision != "float32"
-        if halved:
-            blobs = [None if blob is None else Blob.of(half(blob.read().reshape(blob.shape))) for blob in blobs]
-        tops = forward(layer, bottoms, blobs, dtype, phase=caffe.phase, rules=caffe.rules)
-        return [half(top) for top in tops] if halved and caffe.precision == "float16" else tops
+        return forward(layer, bottoms, blobs, dtype, phase=caffe.phase, rules=caffe.rules)
 
 
 def _wanted(caffe: Caffe, steps: Plan, shown: Shown) -> frozenset[str]:
@@ -219,12 +216,6 @@ def _wanted(caffe: Caffe, steps: Plan, shown: Shown) -> frozenset[str]:
 def _few_or_squashed(layer: LayerDefinition, tops: Sequence[Array]) -> bool:
     """Whether one float32 pass may well show next to no noise by luck: too few numbers, or most of them at a limit."""
     return layer.type in SQUASHING or any(0 < top.size <= FEW * max(1, sizes(top.shape)[0]) for top in tops)
-
-
-def half(value: Array) -> Array:
-    """Rounded to float16, as float32."""
-    with np.errstate(over="ignore"):
-        return value.astype(np.float16).astype(np.float32)
 
 
 def farther(exact: Array, one: Array, other: Array) -> Array:

@@ -167,7 +167,7 @@ class Report:
 
     @property
     def compared(self) -> int:
-        """How many numbers were compared."""
+        """How many numbers were compared for one input, outputs counted for each way of running the file."""
         return sum(deviation.count for deviation in self._deviations)
 
     @property

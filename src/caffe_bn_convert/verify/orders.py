@@ -1,0 +1,72 @@
+"""Float32 renderings of layers in other orders of operations than the oracle's: legal too, and noisier.
+
+They only widen what counts as rounding noise. What a layer should give is the oracle's float64 number alone.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from caffe_bn_convert.caffe.blob import Blob
+    from caffe_bn_convert.caffe.definition import LayerDefinition
+    from caffe_bn_convert.verify.tolerance import Array
+
+    Order = Callable[[LayerDefinition, Array, Sequence[Blob | None]], "Array | None"]
+
+
+def running_sums(layer: LayerDefinition, x: Array, _blobs: Sequence[Blob | None]) -> Array | None:
+    """LRN across channels as Caffe and onnxruntime sum it (lrn_layer.cpp, CrossChannelForward_cpu).
+
+    From one channel to the next a square is added and another taken away. Rounding errors of large squares stay behind
+    in the sum of small ones.
+    """
+    p = layer.parameter.lrn_param
+    if p.norm_region != p.DESCRIPTOR.enum_values_by_name["ACROSS_CHANNELS"].number or x.ndim < 2:
+        return None
+    around = (p.local_size - 1) // 2
+    squares = np.zeros((x.shape[0], x.shape[1] + 2 * around, *x.shape[2:]), np.float32)
+    squares[:, around : around + x.shape[1]] = np.float32(p.alpha / p.local_size) * x * x
+    scale = np.empty(x.shape, np.float32)
+    running = np.full((x.shape[0], *x.shape[2:]), p.k, np.float32)
+    for channel in range(p.local_size - 1):
+        running += squares[:, channel]
+    for channel in range(x.shape[1]):
+        running += squares[:, channel + p.local_size - 1]
+        scale[:, channel] = running
+        running -= squares[:, channel]
+    return x * scale ** np.float32(-p.beta)
+
+
+def multiplied_and_added(layer: LayerDefinition, x: Array, blobs: Sequence[Blob | None]) -> Array | None:
+    """BatchNorm as ``x * scale + shift``, what runtimes make of it: a mean that is large beside the deviation cancels."""
+    stored = [blob.read64() for blob in blobs if blob is not None]
+    if len(stored) != 3 or x.ndim < 2 or stored[0].size != x.shape[1] or not stored[2].size:
+        return None
+    times = 1 / stored[2][0] if stored[2][0] else 0.0
+    scale = 1 / np.sqrt(stored[1] * times + layer.parameter.batch_norm_param.eps)
+    shift = -stored[0] * times * scale
+    shape = (1, -1, *(1,) * (x.ndim - 2))
+    return x * scale.astype(np.float32).reshape(shape) + shift.astype(np.float32).reshape(shape)
+
+
+ORDERS: dict[str, Order] = {"LRN": running_sums, "BatchNorm": multiplied_and_added}
+
+
+def other_order(layer: LayerDefinition, bottoms: Sequence[Array], blobs: Sequence[Blob | None]) -> Array | None:
+    """The layer's only top in another order, in float32; None where there is none, or the layer is not as it should be.
+
+    Args:
+        layer: the layer.
+        bottoms: its bottoms.
+        blobs: its blobs.
+    """
+    order = ORDERS.get(layer.type)
+    if order is None or len(bottoms) != 1:
+        return None
+    with np.errstate(all="ignore"):
+        return order(layer, np.asarray(bottoms[0], np.float32), blobs)
