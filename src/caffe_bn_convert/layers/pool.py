@@ -43,30 +43,32 @@ class Axis:
 
     def windows(self, size: Dim) -> Dim:
         """How many windows there are along an axis of ``size``."""
+        if self._clipped:
+            return ceil_div(size + self.pad, self.stride)
         span = size + 2 * self.pad - self.kernel
         count = (ceil_div(span, self.stride) if self.ceil else span // self.stride) + 1
-        if isinstance(size, int):
-            if self.clip and (count - 1) * self.stride >= size + self.pad:
-                count -= 1
-        elif self.ceil and (self.stride > self.kernel or self._clips_somewhere()):
+        if not isinstance(size, int) and self.ceil and self.stride > self.kernel:
             raise UnsupportedError(
-                "the number of its windows is not one formula of the size, which is dynamic",
+                "whether its last window lies outside the image depends on the size, which is dynamic",
                 hint="give the input a number for this axis with --shape",
             )
         return count
 
-    def _clips_somewhere(self) -> bool:
-        sizes = range(self.kernel, self.kernel + self.stride)
-        return self.clip and any(
-            -((self.kernel - size - 2 * self.pad) // self.stride) * self.stride >= size + self.pad for size in sizes
-        )
+    @property
+    def _clipped(self) -> bool:
+        """Whether the last window is the last one that begins before ``size``.
+
+        Rounding up and dropping leaves the smaller of ``ceil((size + 2 pad - kernel) / stride) + 1`` and
+        ``ceil((size + pad) / stride)``, and which that is does not depend on the size.
+        """
+        return self.ceil and self.clip and self.pad + self.stride > self.kernel
 
     def end(self, size: Dim) -> int:
         """The padding behind the image that gives ONNX just these windows with ``ceil_mode=0``."""
         if isinstance(size, int):
             count = int(self.windows(size))
             return max(0, (count - 1) * self.stride + self.kernel - size - self.pad)
-        return self.pad + (self.stride - 1 if self.ceil else 0)
+        return self.kernel - 1 if self._clipped else self.pad + (self.stride - 1 if self.ceil else 0)
 
     def cells(self, size: int) -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]:
         """For every window how many cells of the image it holds, and how many Caffe divides by.
@@ -194,14 +196,19 @@ class Pooling(Layer):
             return str(e.op("AveragePool", x.name, count_include_pad=0, **attributes))
         if all(a.stride == 1 or not a.ceil for a in axes):
             return str(e.op("AveragePool", x.name, count_include_pad=1, **attributes))
-        raise UnsupportedError(
-            "padded AVE pooling that rounds up divides by numbers that depend on the size, which is dynamic",
-            hint="give the input numbers for height and width with --shape",
-        )
+        # Else the divisors depend on the size: the same map as for fixed sizes, computed when the net runs.
+        y = str(e.op("AveragePool", x.name, count_include_pad=0, **attributes))
+        rows, columns = (_ratio(e, x, y, axis, window) for axis, window in zip((2, 3), axes, strict=True))
+        return str(e.op("Mul", y, e.op("Mul", e.op("Unsqueeze", rows, e.ints([1], "axis")), columns)))
 
     def _outside(self, e: Emitter, x: Tensor, axes: tuple[Axis, Axis], y: str, value: Any) -> str:
         """Add the windows that lie wholly outside the image, with Caffe's value for them."""
         if not is_fixed(x.shape[2:]):
+            if any(isinstance(n, int) and _real(a, n) != a.windows(n) for a, n in zip(axes, x.shape[2:], strict=True)):
+                raise UnsupportedError(
+                    "its last window lies outside the image on one axis while the other is dynamic",
+                    hint="give the input numbers for height and width with --shape",
+                )
             return y
         sizes = fixed(x.shape[2:])
         counts = tuple(int(a.windows(n)) for a, n in zip(axes, sizes, strict=True))
@@ -221,6 +228,21 @@ class Pooling(Layer):
                 e.constant(np.broadcast_to(np.float32(value), counts), "outside"),
             )
         )
+
+
+def _ratio(e: Emitter, x: Tensor, y: str, axis: int, a: Axis) -> str:
+    """``Axis.cells`` when the net runs: for every window along ``axis`` the cells it holds by what Caffe divides by."""
+
+    def number(value: int) -> str:
+        return e.constant(value, "number", np.int64)
+
+    one = e.ints([axis], "axis")
+    size, count = (e.op("Squeeze", e.op("Gather", e.op("Shape", value), one, axis=0)) for value in (x.name, y))
+    start = e.op("Sub", e.op("Mul", e.op("Range", number(0), count, number(1)), number(a.stride)), number(a.pad))
+    behind = e.op("Add", start, number(a.kernel))
+    held = e.op("Sub", e.op("Min", behind, size), e.op("Max", start, number(0)))
+    divisor = e.op("Sub", e.op("Min", behind, e.op("Add", size, number(a.pad))), start)
+    return str(e.op("Div", e.op("Cast", held, to=1), e.op("Cast", divisor, to=1)))
 
 
 def _real(axis: Axis, size: int) -> int:

@@ -1,0 +1,105 @@
+"""Pooling whose height and width are dynamic: the numbers of the same net with the sizes written down, or a refusal."""
+
+from __future__ import annotations
+
+import itertools
+
+import numpy as np
+import onnxruntime as ort
+import pytest
+
+import caffe_bn_convert as cbc
+from caffe_bn_convert.errors import InvalidNetError, UnsupportedError
+from caffe_bn_convert.layers.pool import Axis
+from tests.nets import input_layer, layer, write_net
+
+SIZES = [(7, 9), (8, 13), (11, 6)]
+GEOMETRIES = [
+    (kernel, stride, pad, floor)
+    for kernel, stride, pad, floor in itertools.product((1, 2, 3, 4, 5), (1, 2, 3), (0, 1, 2), (False, True))
+    if pad < kernel
+]
+
+
+def net(folder, method, kernel, stride, pad, *, floor, other=""):
+    rounding = "ceil_mode: false" if floor else ""
+    rest = f"pooling_param {{ pool: {method} kernel_size: {kernel} stride: {stride} pad: {pad} {rounding} {other} }}"
+    return write_net(folder, input_layer(2, 3, 7, 9) + layer("Pooling", "y", rest=rest))[0]
+
+
+def session(conversion):
+    return ort.InferenceSession(conversion.to_onnx().SerializeToString(), providers=["CPUExecutionProvider"])
+
+
+@pytest.mark.parametrize("kernel", range(1, 8))
+def test_windows_are_counted_as_caffe_does(kernel):
+    """pooling_layer.cpp, Reshape: round up, then drop a last window that begins behind the image."""
+    for stride, pad, size in itertools.product(range(1, 9), range(kernel), range(1, 20)):
+        count = -((kernel - size - 2 * pad) // stride) + 1
+        if pad and (count - 1) * stride >= size + pad:
+            count -= 1
+        if size + 2 * pad >= kernel:
+            assert Axis(kernel, stride, pad, ceil=True, clip=pad > 0).windows(size) == count
+
+
+def compare(prototxt, shapes, opset=17):
+    """Refused by name, or equal for every size that Caffe takes; returns how many sizes were compared."""
+    try:
+        dynamic = session(cbc.convert(prototxt, shapes={"data": shapes}, opset=opset))
+    except UnsupportedError as error:
+        assert 'layer "y" (Pooling)' in str(error)
+        return 0
+    compared = 0
+    for height, width in SIZES:
+        size = (2, 3, height, shapes[3] if isinstance(shapes[3], int) else width)
+        try:
+            fixed = session(cbc.convert(prototxt, shapes={"data": size}, opset=opset, allow="all"))
+        except InvalidNetError:
+            continue
+        x = np.random.default_rng(height).normal(size=size).astype(np.float32) + 2
+        (got,), (wanted,) = dynamic.run(None, {"data": x}), fixed.run(None, {"data": x})
+        assert got.shape == wanted.shape
+        # the divisors are one float32 division away from constants that were rounded once
+        np.testing.assert_allclose(got, wanted, rtol=1e-6)
+        compared += 1
+    return compared
+
+
+@pytest.mark.parametrize("kernel", [1, 2, 3, 4, 5])
+@pytest.mark.parametrize("method", ["MAX", "AVE"])
+def test_dynamic_height_and_width(tmp_path, method, kernel):
+    for geometry in GEOMETRIES:
+        if geometry[0] != kernel:
+            continue
+        _, stride, pad, floor = geometry
+        compared = compare(net(tmp_path, method, kernel, stride, pad, floor=floor), (2, 3, "H", "W"))
+        # only windows that may lie outside the image are refused
+        assert bool(compared) == (floor or stride <= kernel or pad > 0), geometry
+
+
+@pytest.mark.parametrize("opset", [13, 28])
+@pytest.mark.parametrize("method", ["MAX", "AVE"])
+def test_padded_and_rounding_up(tmp_path, method, opset):
+    """The geometry of Inception and ResNet: AVE computes its divisors when it runs."""
+    prototxt = net(tmp_path, method, 3, 2, 1, floor=False)
+    assert compare(prototxt, ("N", 3, "H", "W"), opset) == len(SIZES)
+
+
+@pytest.mark.parametrize("method", ["MAX", "AVE"])
+def test_one_axis_dynamic(tmp_path, method):
+    for kernel, stride, pad, floor in GEOMETRIES[::5]:
+        compare(net(tmp_path, method, kernel, stride, pad, floor=floor), (2, 3, "H", 11))
+
+
+def test_windows_outside_on_the_fixed_axis(tmp_path):
+    rest = "pooling_param { pool: MAX kernel_h: 2 kernel_w: 1 stride_h: 1 stride_w: 4 }"
+    prototxt = write_net(tmp_path, input_layer(2, 3, 7, 10) + layer("Pooling", "y", rest=rest))[0]
+    with pytest.raises(UnsupportedError, match="outside the image"):
+        cbc.convert(prototxt, shapes={"data": (2, 3, "H", 10)}, allow="all").to_onnx()
+
+
+@pytest.mark.parametrize("method", ["MAX", "AVE"])
+def test_global(tmp_path, method):
+    rest = f"pooling_param {{ pool: {method} global_pooling: true }}"
+    prototxt = write_net(tmp_path, input_layer(2, 3, 7, 9) + layer("Pooling", "y", rest=rest))[0]
+    assert compare(prototxt, (2, 3, "H", "W")) == len(SIZES)
