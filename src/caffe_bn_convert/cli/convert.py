@@ -57,7 +57,7 @@ def command(
     """
     from caffe_bn_convert.conversion import convert
 
-    taken = proving.take(rest)
+    taken = proving.take(rest) if verify else {name: rest.pop(name) for name in proving.NAMES}
     state = {"phase": rest["phase"], "level": rest["level"], "stages": stages}
     preprocessing = pictures.take(rest, prototxt, state)
     conversion = convert(
