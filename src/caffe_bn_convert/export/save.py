@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import onnx
 
+from caffe_bn_convert.errors import UsageError
 from caffe_bn_convert.export.model import array_of
-from caffe_bn_convert.export.writer import Digests, Pending, fits_in_one_file
+from caffe_bn_convert.export.writer import Pending, fits_in_one_file
 from caffe_bn_convert.export.writer import written as write
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from caffe_bn_convert.conversion import Conversion
+    from caffe_bn_convert.export.digests import Digests
 
 
 @contextmanager
@@ -23,11 +25,12 @@ def written(
     conversion: Conversion, target: Path, weights: str, provenance: str, progress: Callable[[int], None]
 ) -> Iterator[Pending]:
     """The model in a temporary file beside ``target``; see :func:`caffe_bn_convert.export.writer.written`."""
+    _keep_sources(conversion, target)
+    digests = _digests(conversion) if provenance == "sha256" else None  # begun first: it works beside all the rest
     model = conversion.model
     if weights == "embed" and not fits_in_one_file(model):
         weights = "external"
     told = conversion.metadata
-    digests = Digests(_sources(conversion)) if provenance == "sha256" else None
 
     def metadata() -> dict[str, str]:
         for source in conversion.sources:
@@ -38,11 +41,23 @@ def written(
         yield pending
 
 
-def _sources(conversion: Conversion) -> dict[str, Path]:
+def _keep_sources(conversion: Conversion, target: Path) -> None:
+    """Refuse to write over what is being converted."""
+    for source in _sources(conversion).values():
+        with suppress(OSError):
+            if target.samefile(source):
+                raise UsageError(
+                    f"{target} is what is being converted; it would be lost", hint="give -o another name, such as out.onnx"
+                )
+
+
+def _digests(conversion: Conversion) -> Digests:
+    from caffe_bn_convert.export.digests import Digests
+
     files = {"caffe.prototxt.sha256": Path(conversion.net.file)}
     for i, source in enumerate(conversion.sources):
         files[f"caffe.caffemodel{i or ''}.sha256"] = source.path
-    return files
+    return Digests(files)
 
 
 def in_memory(conversion: Conversion) -> onnx.ModelProto:
@@ -50,7 +65,7 @@ def in_memory(conversion: Conversion) -> onnx.ModelProto:
     model = conversion.model
     if not fits_in_one_file(model):
         raise ValueError("the model is 2 GiB or more: save() it with weights='external'")
-    whole = model.shell({**conversion.metadata, **Digests(_sources(conversion)).result()})
+    whole = model.shell({**conversion.metadata, **_digests(conversion).result()})
     whole.graph.CopyFrom(model.graph)
     for initializer in model.initializers:
         whole.graph.initializer.append(onnx.numpy_helper.from_array(array_of(initializer), initializer.name))

@@ -7,9 +7,7 @@ caffemodel as little-endian float32 are copied with pread and write through one 
 
 from __future__ import annotations
 
-import hashlib
 import os
-import threading
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,7 +23,6 @@ from caffe_bn_convert.stages import stage
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-    from io import FileIO
 
     from caffe_bn_convert.export.emitter import Initializer
     from caffe_bn_convert.export.model import Model
@@ -128,6 +125,8 @@ def written(
     with _cannot_write(target):
         if target.is_dir():
             raise CannotWriteError(f"{target} is a folder", hint="give -o a file name, such as out.onnx")
+        if target.exists() and not target.is_file():
+            raise CannotWriteError(f"{target} is no file but a device or pipe", hint="give -o the name of a file")
         temporary = _fresh(target)
     data: Path | None = None
     existed = True
@@ -176,9 +175,14 @@ def fits_in_one_file(model: Model) -> bool:
 
 
 def _in_file_order(initializers: Iterable[Initializer]) -> list[Initializer]:
-    def place(initializer: Initializer) -> tuple[str, int]:
+    """Computed constants, then weights as they lie in their files; files count by first use, for names may change."""
+    files: dict[Path, int] = {}
+
+    def place(initializer: Initializer) -> tuple[int, int]:
         data = initializer.data
-        return (str(data.spans[0].file), data.spans[0].offset) if isinstance(data, Blob) and data.spans else ("", 0)
+        if not isinstance(data, Blob) or not data.spans:
+            return -1, 0
+        return files.setdefault(data.spans[0].file, len(files)), data.spans[0].offset
 
     return sorted(initializers, key=place)
 
@@ -260,7 +264,9 @@ def _write_data(model: Model, target: Path, progress: Callable[[int], None]) -> 
     """Write the data file; returns it, where every initializer starts, and whether the same file was there before."""
     temporary = _fresh(target.with_name(target.name + ".data"))
     offsets: dict[str, int] = {}
-    digest = hashlib.sha256()
+    from hashlib import sha256
+
+    digest = sha256()
     try:
         with temporary.open("wb", buffering=0) as raw:
             out = _Buffered(raw, progress, digest)
@@ -355,38 +361,3 @@ def _copy_span(span: Span, out: _Buffered) -> None:
                 raise CannotWriteError(f"{span.file} became shorter while it was read", hint="run the conversion again")
             out.write(piece)
             offset += len(piece)
-
-
-class Digests:
-    """SHA-256 of files, computed by a second thread while the first copies."""
-
-    def __init__(self, files: Mapping[str, Path]) -> None:
-        self._found: dict[str, str] = {}
-        self._error: OSError | None = None
-        self._thread = threading.Thread(target=self._run, args=(dict(files),), daemon=True)
-        self._thread.start()
-
-    def _run(self, files: dict[str, Path]) -> None:
-        try:
-            for key, path in files.items():
-                with path.open("rb", buffering=0) as source:
-                    self._found[key] = sha256(source)
-        except OSError as error:
-            self._error = error
-
-    def result(self) -> dict[str, str]:
-        """The digests by key, in hexadecimal; waits for them."""
-        self._thread.join()
-        if self._error is not None:
-            raise self._error
-        return self._found
-
-
-def sha256(source: FileIO) -> str:
-    """SHA-256 of an open file, in hexadecimal."""
-    digest = hashlib.sha256()
-    buffer = bytearray(CHUNK)
-    view = memoryview(buffer)
-    while count := source.readinto(buffer):
-        digest.update(view[:count])
-    return digest.hexdigest()
