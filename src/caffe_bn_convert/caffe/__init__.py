@@ -1,0 +1,1 @@
+"""What the files of Caffe say; knows nothing of ONNX."""
