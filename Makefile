@@ -1,6 +1,7 @@
 # Two commands set everything up on a machine with Python >= 3.10 and nothing else:
 #   make demo    convert fixtures/digits and print what was done
 #   make test    run the tests
+#   make docs    write the generated pages of docs/ again
 VENV ?= .venv
 PYTHON ?= python3
 BIN = $(VENV)/bin
@@ -22,6 +23,11 @@ check: $(VENV)/.ready
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+
+docs: $(VENV)/.ready
+	$(BIN)/python -m bench.layers
+	$(BIN)/python -m caffe_bn_convert.layers.page > docs/layers.md
+	$(BIN)/python -m caffe_bn_convert.lint.page > docs/rules.md
 
 clean:
 	rm -rf $(VENV) digits.onnx

@@ -3,28 +3,29 @@
 from __future__ import annotations
 
 import json
+from dataclasses import asdict
 
 import click
 
 
 @click.command("layers")
-@click.option("--json", "as_json", is_flag=True, help="A JSON list instead of a table.")
+@click.option("--json", "as_json", is_flag=True, help="JSON instead of a table, with the ONNX operators of each type.")
 def command(as_json: bool) -> None:  # noqa: FBT001  (click's way)
-    """List the layer types that can be converted, with what is restricted.
+    """List the layer types that can be converted: whose they are, and what is restricted.
 
     \b
         caffe-bn-convert layers
         caffe-bn-convert layers --json
     """
-    from caffe_bn_convert.layers import LAYERS
+    from caffe_bn_convert.layers.catalogue import NOT_SUPPORTED, entries
 
-    rows = [
-        {"type": name, "restrictions": cls.RESTRICTIONS}
-        for name, cls in sorted(LAYERS.items(), key=lambda item: item[0].lower())
-    ]
+    found = entries()
     if as_json:
-        click.echo(json.dumps(rows, indent=1))
+        click.echo(json.dumps({"layers": [asdict(entry) for entry in found], "not_supported": NOT_SUPPORTED}, indent=1))
         return
-    width = max(len(row["type"]) for row in rows)
-    for row in rows:
-        click.echo(f"{row['type']:{width}}  {row['restrictions']}".rstrip())
+    rows = [("TYPE", "WHOSE", "RESTRICTIONS"), *((entry.type, entry.fork, entry.restrictions) for entry in found)]
+    widths = [max(len(row[column]) for row in rows) for column in range(2)]
+    for kind, fork, restrictions in rows:
+        click.echo(f"{kind:{widths[0]}}  {fork:{widths[1]}}  {restrictions}".rstrip())
+    for kind, reason in sorted(NOT_SUPPORTED.items()):
+        click.echo(f"{kind:{widths[0]}}  not converted: {reason}")

@@ -1,10 +1,125 @@
 """What is said about layer types besides their code: who defined them, how they are proven, and what is missing.
 
-``FORKS`` and ``WITNESSES`` list types by what is common to them; a type in neither is BVLC's own, and proven by the
-outputs of a real Caffe. ``NOT_SUPPORTED`` holds the types that we know and do not convert.
+The page docs/layers.md and the command ``layers`` are made of it. ``operators.json`` beside this file is measured: it has
+what the examples in ``fixtures/`` become; ``make docs`` measures again.
 """
 
 from __future__ import annotations
 
+import json
+from dataclasses import dataclass
+from functools import cache
+from importlib.resources import files
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from caffe_bn_convert.layers.base import Layer
+
+BVLC = "BVLC"
+"""Berkeley's own, and so everyone's."""
+
+FORKS: dict[str, str] = {
+    # of SSD and the detectors after it
+    "AnnotatedData": "SSD",
+    "VideoData": "SSD",
+    "Normalize": "SSD",
+    "Permute": "SSD",
+    "PriorBox": "SSD",
+    "DetectionOutput": "SSD; RefineDet",
+    "PriorBoxClustered": "OpenVINO",
+    "DetectionOutputExtended": "OpenVINO",
+    "RegionYolo": "OpenVINO",
+    "GRN": "OpenVINO",
+    "Reverse": "OpenVINO; CTPN",
+    "ROIPooling": "Fast R-CNN",
+    "ROIAlign": "Mask R-CNN",
+    "PSROIPooling": "R-FCN",
+    "Proposal": "Faster R-CNN; OpenVINO and others in C++",
+    "Python": "Faster R-CNN",
+    "MaskPooling": "MNC",
+    "Reorg": "YOLO",
+    "UpsampleDarknet": "YOLO; synopsys",
+    "YoloDetectionOutput": "MobileNet-YOLO",
+    "Yolov3DetectionOutput": "MobileNet-YOLO",
+    # of segmentation
+    "BN": "PSPNet and TSN; SegNet; CTPN",
+    "Interp": "PSPNet; DeepLab",
+    "Upsample": "SegNet; YOLO",
+    "Padding": "DeepLab; sophgo",
+    # of classification and others
+    "Axpy": "SENet",
+    "ConvolutionDepthwise": "MobileNet-SSD",
+    "DepthwiseConvolution": "MobileNet",
+    "ReLU6": "MobileNet-SSD; MobileNet-YOLO",
+    "ShuffleChannel": "ShuffleNet",
+    "Lstm": "caffe-lstm; CTPN",
+    "NdConvolution": "video-caffe",
+    "NdPooling": "video-caffe",
+    "Transpose": "CTPN",
+    "CropCenter": "waifu2x",
+    "SpatialTransformer": "STN",
+    "ImResize": "OpenPose",
+    "Nms": "OpenPose",
+    "Correlation": "FlowNet",
+    "FlowWarp": "FlowNet",
+    "Resample": "FlowNet",
+    "Mish": "sophgo",
+    "ChannelScale": "caffe-windows",
+    "Flip": "caffe-windows",
+    **dict.fromkeys(
+        ("Add", "BatchToSpaceND", "Gather", "HardSwish", "Maximum", "Mul", "Pad", "ResizeBilinear", "SeLU"), "synopsys"
+    ),
+    **dict.fromkeys(("ResizeNearestNeighbor", "SpaceToBatchND", "Squeeze"), "synopsys"),
+}
+"""Type → whose it is, for types that are not BVLC's."""
+
+CAFFE, FORMULA, NOTHING = "real Caffe's outputs", "the fork's formula", "nothing to compute: an input"
+
 NOT_SUPPORTED: dict[str, str] = {}
 """Type → why it is not converted, and what to do instead: a sentence for the message and for docs/layers.md."""
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A layer type.
+
+    Attributes:
+        type: Caffe's name.
+        fork: whose it is.
+        restrictions: what of it is not converted, or must hold.
+        operators: what it becomes, over all opsets.
+        opset: the lowest one.
+        verified: what holds our reading of it to Caffe's, besides the proof of every conversion.
+    """
+
+    type: str
+    fork: str
+    restrictions: str
+    operators: tuple[str, ...]
+    opset: int
+    verified: str
+
+
+@cache
+def measured() -> dict[str, dict[str, Any]]:
+    """What the examples became: by type ``operators``, ``opset`` and ``caffe``, whether Caffe computed one."""
+    found: dict[str, dict[str, Any]] = json.loads(files(__package__).joinpath("operators.json").read_text("utf-8"))
+    return found
+
+
+def entries() -> list[Entry]:
+    """Every type that is converted, by name."""
+    from caffe_bn_convert.layers import LAYERS
+
+    return [_entry(name, LAYERS[name]) for name in sorted(LAYERS, key=str.lower)]
+
+
+def _entry(name: str, cls: type[Layer]) -> Entry:
+    from caffe_bn_convert.layers.data import DataSource
+
+    known = measured().get(name, {})
+    operators = tuple(known.get("operators", ()))
+    verified = CAFFE if known.get("caffe") else FORMULA
+    if not operators and issubclass(cls, DataSource):
+        verified = NOTHING
+    return Entry(name, FORKS.get(name, BVLC), cls.RESTRICTIONS, operators, known.get("opset", 13), verified)
