@@ -47,17 +47,22 @@ def _keep_sources(conversion: Conversion, target: Path) -> None:
         with suppress(OSError):
             if target.samefile(source):
                 raise UsageError(
-                    f"{target} is what is being converted; it would be lost", hint="give -o another name, such as out.onnx"
+                    f"{target} is what is being converted; it would be lost",
+                    hint="give -o another name, such as out.onnx",
                 )
+
+
+def _sources(conversion: Conversion) -> dict[str, Path]:
+    files = {"caffe.prototxt.sha256": Path(conversion.net.file)}
+    for i, source in enumerate(conversion.sources):
+        files[f"caffe.caffemodel{i or ''}.sha256"] = source.path
+    return files
 
 
 def _digests(conversion: Conversion) -> Digests:
     from caffe_bn_convert.export.digests import Digests
 
-    files = {"caffe.prototxt.sha256": Path(conversion.net.file)}
-    for i, source in enumerate(conversion.sources):
-        files[f"caffe.caffemodel{i or ''}.sha256"] = source.path
-    return Digests(files)
+    return Digests(_sources(conversion))
 
 
 def in_memory(conversion: Conversion) -> onnx.ModelProto:
