@@ -1,6 +1,7 @@
 # Two commands set everything up on a machine with Python >= 3.10 and nothing else:
 #   make demo    convert fixtures/digits and print what was done
 #   make test    run the tests
+#   make bench   measure everything anew (bench/RESULTS.md)
 #   make docs    write the generated pages of docs/ again
 VENV ?= .venv
 PYTHON ?= python3
@@ -28,6 +29,9 @@ docs: $(VENV)/.ready
 	$(BIN)/python -m bench.layers
 	$(BIN)/python -m caffe_bn_convert.layers.page > docs/layers.md
 	$(BIN)/python -m caffe_bn_convert.lint.page > docs/rules.md
+
+bench: $(VENV)/.ready
+	$(BIN)/python -m bench
 
 clean:
 	rm -rf $(VENV) digits.onnx
