@@ -169,3 +169,9 @@ def test_fits():
     assert fits(np.float32([0, 1, -65504, np.inf, 1e-7]))
     assert not fits(np.float32([65520]))
     assert not fits(np.float32([1e-9]))
+
+
+def test_an_input_of_one_number(tmp_path):
+    text = DATA + input_layer(name="s") + layer("Scale", "y", "data s", rest="scale_param { axis: 0 }")
+    text = text.replace('top: "s" input_param { shape {  } }', 'top: "s" input_param { shape { } }')
+    assert cbc.convert(*write_net(tmp_path, text), precision="float16").losses[0].error < 0.5

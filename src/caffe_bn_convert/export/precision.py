@@ -89,8 +89,9 @@ def losses(conversion: Conversion) -> tuple[Loss, ...]:
                 f'in float16 the output "{name}" is not finite where it is in float32: numbers inside exceed 65504',
                 hint="--fp16-weights keeps the arithmetic in float32",
             )
-        error = max((float(np.abs(a - b).max(initial=0, where=np.isfinite(a))) for a, b in pairs), default=0.0)
-        largest = max((float(np.abs(a).max(initial=0, where=np.isfinite(a))) for a, _ in pairs), default=0.0)
+        finite = [(a[np.isfinite(a)], b[np.isfinite(a)]) for a, b in pairs]
+        error = max(float(np.abs(a - b).max(initial=0)) for a, b in finite)
+        largest = max(float(np.abs(a).max(initial=0)) for a, _ in finite)
         found.append(Loss(name, error, largest))
     return tuple(found)
 
@@ -153,6 +154,8 @@ def _answers(model: Model, inputs: Sequence[Mapping[str, Array]]) -> list[list[A
     options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
     with _file(model) as path:
         session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
-        answers: list[list[Array]] = [session.run(None, dict(arrays)) for arrays in inputs]
+        answers: list[list[Array]] = [
+            session.run(None, {name: np.asarray(array) for name, array in arrays.items()}) for arrays in inputs
+        ]
         del session
     return answers

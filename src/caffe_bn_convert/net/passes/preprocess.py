@@ -82,7 +82,7 @@ def _means(wanted: Preprocessing, name: str, shape: Shape) -> np.ndarray[Any, An
     if means.ndim == 1:
         return means.reshape(-1, 1, 1)
     size = wanted.crop_from or shape[2:]
-    if not is_fixed(shape) or means.shape[1:] != size:
+    if not is_fixed(shape[2:]) or means.shape[1:] != size:
         raise UsageError(
             f'the mean is of {show(means.shape[1:])}, but pictures for the input "{name}" have {show(size)}'  # type: ignore[arg-type]
             if is_fixed(shape[2:])
