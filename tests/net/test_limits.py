@@ -106,3 +106,27 @@ def test_one_part_of_a_dynamic_axis(tmp_path):
 def test_deep_nesting_is_a_limit_too():
     with pytest.raises(ResourceLimitError):
         upgrade(parse_net("a {" * 5000))
+
+
+def test_an_empty_blob(tmp_path):
+    with pytest.raises(ConversionError, match="without a single value"):
+        converted(tmp_path, input_layer(0, 3) + layer("ReLU", "top"))
+
+
+def test_a_blob_without_a_name(tmp_path):
+    with pytest.raises(ConversionError, match="ONNX has no word"):
+        converted(tmp_path, PICTURE + 'layer { name: "a" type: "ReLU" bottom: "data" top: "" }')
+
+
+def test_labels_of_many_losses_are_left_out_in_one_pass(tmp_path):
+    chain = "".join(layer("ReLU", f"m{i}", f"m{i - 1}" if i else "label") for i in range(400))
+    text = (
+        PICTURE
+        + input_layer(1, name="label")
+        + chain
+        + layer("EuclideanLoss", "loss", "m399 m399")
+        + layer("ReLU", "top")
+    )
+    prototxt, _ = write_net(tmp_path, text)
+    conversion = cbc.convert(prototxt)
+    assert (conversion.graph.inputs, [node.name for node in conversion.graph.nodes]) == (("data",), ["top"])

@@ -127,7 +127,8 @@ def run(args: list[str] | None = None) -> int:
 
 
 def say(text: str) -> None:
-    """Words for people, on stderr; ASCII where the terminal knows nothing else."""
+    """Words for people, on stderr; ASCII where the terminal knows nothing else, nothing that could command it."""
+    text = "".join(c if c.isprintable() or c in "\n\t" or "\udc80" <= c <= "\udcff" else "\ufffd" for c in text)
     encoding = getattr(sys.stderr, "encoding", None) or "ascii"
     try:
         text.encode(encoding)

@@ -15,6 +15,11 @@ PROTOTXT = click.argument("prototxt", type=click.Path(), metavar="PROTOTXT")
 WEIGHTS = click.argument("caffemodel", type=click.Path(), metavar="[CAFFEMODEL]", required=False)
 
 
+def _is_number(text: str) -> bool:
+    """Whether the text is a whole number of a sane length; ``isdigit`` alone knows other scripts' digits, too."""
+    return text.isascii() and text.isdigit() and len(text) < 20
+
+
 def parse_shape(text: str) -> tuple[str, tuple[int | str, ...]]:
     """``data=1x3x224x224`` or ``data=Nx3xHxW``: a blob's name and its dims; letters name dynamic axes.
 
@@ -23,11 +28,11 @@ def parse_shape(text: str) -> tuple[str, tuple[int | str, ...]]:
     """
     name, equals, dims = text.rpartition("=")
     parts = dims.replace("×", "x").split("x") if equals and dims else []
-    if not name or not parts or not all(part.isdigit() or part.isidentifier() for part in parts):
+    if not name or not parts or not all(_is_number(part) or part.isidentifier() for part in parts):
         raise click.BadParameter(
             f'"{text}" is not of the form NAME=1x3x224x224 (letters, as in NAME=Nx3xHxW, make dynamic axes)'
         )
-    return name, tuple(int(part) if part.isdigit() else part for part in parts)
+    return name, tuple(int(part) if _is_number(part) else part for part in parts)
 
 
 def read_shapes(_context: click.Context, _option: click.Parameter, values: tuple[str, ...]) -> dict[str, Any]:
@@ -38,7 +43,7 @@ def read_shapes(_context: click.Context, _option: click.Parameter, values: tuple
 def _batch(_context: click.Context, _option: click.Parameter, value: str | None) -> int | str | None:
     if value is None or value == "dynamic":
         return value
-    if not value.isdigit() or int(value) < 1:
+    if not _is_number(value) or int(value) < 1:
         raise click.BadParameter(f'"{value}" is neither a number above 0 nor "dynamic"')
     return int(value)
 

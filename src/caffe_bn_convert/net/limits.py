@@ -5,7 +5,7 @@ from __future__ import annotations
 from math import prod
 from typing import TYPE_CHECKING
 
-from caffe_bn_convert.errors import InvalidNetError, ResourceLimitError
+from caffe_bn_convert.errors import InvalidNetError, ResourceLimitError, UnsupportedError
 from caffe_bn_convert.net.dim import show
 
 if TYPE_CHECKING:
@@ -22,10 +22,15 @@ MAX_FILLED = 1 << 27
 
 
 def check_blob(shape: Shape, what: str) -> None:
-    """Raise InvalidNetError for a blob that Caffe would not make: ``blob size exceeds INT_MAX`` (blob.cpp, Reshape)."""
+    """Raise InvalidNetError for a blob that Caffe would not make, UnsupportedError for one that is empty.
+
+    Source: blob.cpp, Reshape: ``blob size exceeds INT_MAX``.
+    """
     numbers = [dim for dim in shape if isinstance(dim, int)]
     if any(dim < 0 for dim in numbers) or prod(numbers) > INT_MAX:
         raise InvalidNetError(f"{what} would be {show(shape)}; Caffe's blobs hold less than 2^31 values")
+    if 0 in numbers:
+        raise UnsupportedError(f"{what} would be {show(shape)}, without a single value")
 
 
 def require_fillable(count: int) -> None:

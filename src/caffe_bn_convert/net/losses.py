@@ -16,6 +16,7 @@ ACTIVATIONS: dict[str, tuple[str, str]] = {
     "SoftmaxWithLossOHEM": ("Softmax", "prob"),
     "SigmoidCrossEntropyLoss": ("Sigmoid", "prob"),
 }
+LEARNED = frozenset({"Convolution", "InnerProduct", "Deconvolution", "LSTM", "RNN", "Embed"})
 LEFT_OUT: frozenset[str] = frozenset(
     {
         *ACTIVATIONS,
@@ -118,33 +119,30 @@ def _taken(name: str, net: NetDefinition) -> bool:
 
 def _without_orphans(layers: Sequence[LayerDefinition], only_read: set[str]) -> list[LayerDefinition]:
     """Drop what fed left-out layers and nothing else, as long as it is not a prediction (made of learned layers)."""
-    kept = list(layers)
-    while True:
-        read = {blob for layer in kept for blob in layer.parameter.bottom}
-        orphan = next((layer for layer in reversed(kept) if _fed_losses_only(layer, kept, only_read - read)), None)
-        if orphan is None:
-            return [_narrowed(layer, only_read - read) for layer in kept]
-        only_read |= set(orphan.parameter.bottom)
-        kept.remove(orphan)
+    kept: list[LayerDefinition] = []
+    read: set[str] = set()
+    of_labels = _made_of_labels(layers)
+    for layer in reversed(layers):  # those that read a blob stand behind the one that makes it
+        tops, bottoms = set(layer.parameter.top), set(layer.parameter.bottom)
+        fed_losses_only = bool(tops) and tops <= only_read and not tops & read and not tops & bottoms
+        if fed_losses_only and tops <= of_labels:
+            only_read |= bottoms
+        else:
+            kept.append(layer)
+            read |= bottoms
+    unread = only_read - read
+    return [_narrowed(layer, unread) for layer in reversed(kept)]
 
 
-def _fed_losses_only(layer: LayerDefinition, kept: Sequence[LayerDefinition], unread: set[str]) -> bool:
-    tops = set(layer.parameter.top)
-    return bool(tops) and tops <= unread and not tops & set(layer.parameter.bottom) and _made_of_labels(layer, kept)
-
-
-def _made_of_labels(layer: LayerDefinition, kept: Sequence[LayerDefinition]) -> bool:
-    """Whether nothing learned stands between the data layers and this layer."""
-    learned = {"Convolution", "InnerProduct", "Deconvolution", "LSTM", "RNN", "Embed"}
-    wanted = set(layer.parameter.bottom)
-    if layer.type in learned:
-        return False
-    for other in reversed(kept):
-        if wanted & set(other.parameter.top):
-            if other.type in learned:
-                return False
-            wanted |= set(other.parameter.bottom)
-    return True
+def _made_of_labels(layers: Sequence[LayerDefinition]) -> set[str]:
+    """The blobs between which and the data layers stands nothing learned."""
+    made: set[str] = set()
+    learned: set[str] = set()
+    for layer in layers:
+        made.update(layer.parameter.top)
+        if layer.type in LEARNED or learned.intersection(layer.parameter.bottom):
+            learned.update(layer.parameter.top)
+    return made - learned
 
 
 def _narrowed(layer: LayerDefinition, unread: set[str]) -> LayerDefinition:

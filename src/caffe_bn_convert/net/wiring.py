@@ -15,7 +15,7 @@ from collections import Counter, defaultdict
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from caffe_bn_convert.errors import InvalidNetError, at
+from caffe_bn_convert.errors import InvalidNetError, UnsupportedError, at
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -85,6 +85,8 @@ def wire(layers: Sequence[LayerDefinition], sources: Sequence[bool]) -> Wires:
     tops: list[tuple[int, ...]] = []
     for index, (layer, source) in enumerate(zip(layers, sources, strict=True)):
         with at(layer.where()):
+            if not all((*layer.parameter.bottom, *layer.parameter.top)):
+                raise UnsupportedError('a blob is called "", which ONNX has no word for', hint="give it a name")
             bottoms.append(tuple(versions.read(blob, index) for blob in layer.parameter.bottom))
             made = tuple(versions.make(blob, i, layer, source) for i, blob in enumerate(layer.parameter.top))
             if shares_memory(layer):
