@@ -6,6 +6,7 @@ import pytest
 import caffe_bn_convert as cbc
 from tests.golden import OPSETS, cases, check, run, values
 from tests.layers.dynamic import check_dynamic, shape_of
+from tests.layers.judged import check_by_oracle
 from tests.nets import input_layer, layer, write_net
 
 SIZES = {"N": 4, "H": 5, "W": 8}
@@ -77,11 +78,15 @@ def test_refusals(tmp_path, type_, rest, shape, message):
 @pytest.mark.parametrize(
     ("type_", "rest", "field"),
     [
-        ("MVN", "mvn_param { add_eps_before_sqrt: true }", "add_eps_before_sqrt"),
         ("Normalize", 'norm_param { normalize_type: "L1" }', "normalize_type"),
-        ("Normalize", "normalize_param { }", "normalize_param"),
+        ("Normalize", 'norm_param { across_spatial: false } normalize_param { }', "across_spatial"),
     ],
 )
 def test_fields_of_forks_are_refused_by_name(tmp_path, type_, rest, field):
     with pytest.raises(cbc.UnsupportedError, match=field):
         convert(tmp_path, type_, rest)
+
+
+def test_eps_inside_of_the_root(tmp_path):
+    text = input_layer(2, 3, 7, 9) + layer("MVN", "y", rest="mvn_param { add_eps_before_sqrt: true eps: 0.5 }")
+    check_by_oracle(tmp_path, text, {"data": values("data", 2, 3, 7, 9)})

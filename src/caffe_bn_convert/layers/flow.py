@@ -184,7 +184,7 @@ def _all_inside(e: Emitter, places: list[str], sizes: tuple[int, int]) -> str:
     value = tests[0]
     for test in tests[1:]:
         value = e.op("And", value, test)
-    return value
+    return str(value)
 
 
 def _corners(e: Emitter, plane: str, low: list[str], share: list[str], shape: tuple[int, int, int, int]) -> str:

@@ -77,7 +77,7 @@ class Resizing(Layer):
     def _sizes(self, shape: Shape) -> list[tuple[int, int, int]]:
         """Axis, old size and new size of the axes that change."""
         new = self.shapes((shape,))[0]
-        return [(axis, *fixed((shape[axis], new[axis]))) for axis in self.plane]
+        return [(axis, fixed((shape[axis],))[0], fixed((new[axis],))[0]) for axis in self.plane]
 
 
 @dataclass(frozen=True, slots=True)

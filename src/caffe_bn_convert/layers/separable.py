@@ -30,9 +30,11 @@ def cubic(distance: Matrix) -> Matrix:
     d = np.abs(distance)
     near = (1.5 * d - 2.5) * d * d + 1
     far = ((-0.5 * d + 2.5) * d - 4) * d + 2
-    return np.where(d <= 1, near, np.where(d < 2, far, 0.0))
+    weights: Matrix = np.where(d <= 1, near, np.where(d < 2, far, 0.0))
+    return weights
 
 
 def linear(distance: Matrix) -> Matrix:
     """A triangle of width 2."""
-    return np.maximum(0.0, 1 - np.abs(distance))
+    weights: Matrix = np.maximum(0.0, 1 - np.abs(distance))
+    return weights

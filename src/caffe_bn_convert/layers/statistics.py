@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from caffe_bn_convert.errors import ResourceLimitError, UnsupportedError
+from caffe_bn_convert.errors import ResourceLimitError
 from caffe_bn_convert.layers.base import Filler, Layer, Parameter, Shapes, Source, require
 from caffe_bn_convert.layers.dialect import only
+from caffe_bn_convert.layers.grn import WindowsNormalize
 from caffe_bn_convert.layers.power import linear
 
 if TYPE_CHECKING:
@@ -33,13 +34,14 @@ class MVN(Layer):
     normalize_variance: bool = True
     across_channels: bool = False
     eps: float = 1e-9
+    inside: bool = False
 
     @classmethod
     def read(cls, source: Source) -> Self:
-        """Reads ``mvn_param``."""
+        """Reads ``mvn_param``; with a fork's ``add_eps_before_sqrt`` eps is added inside of the root."""
         p = source.mvn_param
-        only(p, ())
-        return cls(p.normalize_variance, p.across_channels, p.eps)
+        only(p, ("add_eps_before_sqrt",))
+        return cls(p.normalize_variance, p.across_channels, p.eps, p.add_eps_before_sqrt)
 
     def shapes(self, bottoms: Shapes) -> Shapes:
         """The bottom's, filled up to 4 axes."""
@@ -53,7 +55,10 @@ class MVN(Layer):
         if not self.normalize_variance:
             return [centred]
         variance = e.reduce("Mean", e.op("Mul", centred, centred), axes, keepdims=True)
-        return [e.op("Div", centred, e.op("Add", e.op("Sqrt", variance), e.constant(self.eps, "eps")))]
+        eps = e.constant(self.eps, "eps")
+        if self.inside:
+            return [e.op("Div", centred, e.op("Sqrt", e.op("Add", variance, eps)))]
+        return [e.op("Div", centred, e.op("Add", e.op("Sqrt", variance), eps))]
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +105,8 @@ class LRN(Layer):
 class Normalize(Layer):
     """``x / sqrt(sum(x^2) + eps) * scale``, the sum over the channels or over whole items (SSD's layer)."""
 
-    RESTRICTIONS = "SSD's layer (norm_param); 2 to 4 axes"
+    TOPS = (1, 2)
+    RESTRICTIONS = "SSD's layer (norm_param), 2 to 4 axes; with normalize_param caffe-windows', 4-D"
 
     across_spatial: bool
     channel_shared: bool
@@ -108,12 +114,14 @@ class Normalize(Layer):
     filler: Filler = Filler(value=1.0)
 
     @classmethod
-    def read(cls, source: Source) -> Self:
-        """Reads ``norm_param``."""
+    def read(cls, source: Source) -> Any:
+        """Reads ``norm_param``; with ``normalize_param`` it is a :class:`WindowsNormalize`."""
         p = source.norm_param
-        only(p, {"across_spatial", "channel_shared", "eps", "scale_filler", "fix_scale", "bp_norm", "fix_gradient"})
         if source.definition.parameter.HasField("normalize_param"):
-            raise UnsupportedError("a Normalize with normalize_param is another layer than SSD's, of a fork")
+            only(p, ())
+            return WindowsNormalize.read(source)
+        require(source.tops == 1, "SSD's Normalize has one top")
+        only(p, {"across_spatial", "channel_shared", "eps", "scale_filler", "fix_scale", "bp_norm", "fix_gradient"})
         return cls(p.across_spatial, p.channel_shared, p.eps, Filler.read(p, "scale_filler", 1.0))
 
     def parameters(self, bottoms: Shapes) -> tuple[Parameter, ...]:

@@ -1,13 +1,27 @@
-"""The heads of SSD: PriorBox, and DetectionOutput in standard operators."""
+"""The heads of detectors in standard operators: SSD's and RefineDet's, YOLO's, Faster R-CNN's."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from caffe_bn_convert.layers.detect.clustered import PriorBoxClustered
+from caffe_bn_convert.layers.detect.extended import DetectionOutputExtended
 from caffe_bn_convert.layers.detect.output import DetectionOutput
 from caffe_bn_convert.layers.detect.prior_box import PriorBox
+from caffe_bn_convert.layers.detect.proposal import Proposal, Python
+from caffe_bn_convert.layers.detect.yolo import RegionYolo, YoloDetectionOutput, Yolov3DetectionOutput
 
 if TYPE_CHECKING:
     from caffe_bn_convert.layers.base import Layer
 
-LAYERS: dict[str, type[Layer]] = {"PriorBox": PriorBox, "DetectionOutput": DetectionOutput}
+LAYERS: dict[str, type[Layer]] = {
+    "PriorBox": PriorBox,
+    "PriorBoxClustered": PriorBoxClustered,
+    "DetectionOutput": DetectionOutput,
+    "DetectionOutputExtended": DetectionOutputExtended,
+    "YoloDetectionOutput": YoloDetectionOutput,
+    "Yolov3DetectionOutput": Yolov3DetectionOutput,
+    "RegionYolo": RegionYolo,
+    "Proposal": Proposal,
+    "Python": Python,
+}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 
@@ -12,7 +12,7 @@ from caffe_bn_convert.layers.base import Layer, Shapes, Source, require
 from caffe_bn_convert.layers.detect.decode import decode
 from caffe_bn_convert.layers.detect.suppress import LOWEST, Suppression
 from caffe_bn_convert.layers.dialect import only
-from caffe_bn_convert.net.dim import Symbol, fixed, volume
+from caffe_bn_convert.net.dim import Symbol, fixed, show, volume
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -41,10 +41,16 @@ class DetectionOutput(Layer):
         shared: whether the boxes are the same for all classes.
         background: the class that is no detection.
         keep: at most so many rows per image, of the best scores; below 0 all.
+        objectness: with RefineDet's fourth bottom, prior boxes whose objectness is below this are background.
     """
 
-    BOTTOMS = (3, 3)
-    RESTRICTIONS = "SSD's; which of equal scores keep_top_k cuts off is undefined in Caffe, here it is the last"
+    BOTTOMS = (3, 5)
+    RESTRICTIONS = (
+        "SSD's, and RefineDet's with 4 or 5 bottoms; which of equal scores keep_top_k cuts off is undefined in Caffe, here it "
+        "is the last"
+    )
+
+    WIDTH: ClassVar[int] = 7
 
     name: str
     classes: int
@@ -54,42 +60,57 @@ class DetectionOutput(Layer):
     in_target: bool
     keep: int
     nms: Suppression
+    objectness: float = 0.0
 
     @classmethod
     def read(cls, source: Source) -> Self:
         """Reads ``detection_output_param``."""
         p = source.detection_output_param
-        only(p, _FIELDS)
+        only(p, (*_FIELDS, "objectness_score") if source.bottoms > 3 else _FIELDS)
         nms = p.nms_param
         only(nms, ("nms_threshold", "top_k", "eta"))
         require(p.num_classes > 0, "detection_output_param needs num_classes")
         require(nms.nms_threshold >= 0, "nms_threshold must not be negative")
         require(0 < nms.eta <= 1, "eta must be above 0 and at most 1")
-        # Shared boxes have the label -1 inside Caffe, which then takes them for background's and has none.
-        hidden = p.share_location and p.background_label_id == -1
-        require(not hidden, "share_location cannot have background_label_id -1")
+        background = cls.background_of(p)
+        refined = source.bottoms > 3
+        whole = not refined or 0 <= background < p.num_classes
+        require(whole, "with RefineDet's objectness there must be a background class")
+        require(source.bottoms < 5 or p.share_location, "RefineDet's DetectionOutput has shared locations")
         least = p.confidence_threshold if p.HasField("confidence_threshold") else LOWEST
         top_k = nms.top_k if nms.HasField("top_k") else -1
         return cls(
-            source.definition.name, p.num_classes, p.share_location, p.background_label_id, _code(p),
+            source.definition.name, p.num_classes, p.share_location, background, _code(p),
             p.variance_encoded_in_target, p.keep_top_k, Suppression(nms.nms_threshold, nms.eta, top_k, least),
+            p.objectness_score,
         )  # fmt: skip
+
+    @staticmethod
+    def background_of(p: Any) -> int:
+        """The class that is no detection."""
+        # Shared boxes have the label -1 inside Caffe, which then takes them for background's and has none.
+        hidden = p.share_location and p.background_label_id == -1
+        require(not hidden, "share_location cannot have background_label_id -1")
+        return int(p.background_label_id)
 
     def _priors(self, bottoms: Shapes) -> int:
         """The number of prior boxes, after Caffe's checks of the sizes."""
-        location, confidence, prior = bottoms
+        location, confidence, prior = bottoms[:3]
         priors = fixed((*prior, 1, 1, 1)[2:3])[0] // 4
         require(location[0] == confidence[0], "its first two bottoms have different batch sizes")
         per_image = [fixed((volume(shape[1:]),))[0] for shape in (location, confidence)]
         wanted = [priors * (1 if self.shared else self.classes) * 4, priors * self.classes]
         told = f"{priors} prior boxes need {wanted} locations and confidences per image, not {per_image}"
         require(per_image == wanted, told)
+        for shape, each, what in zip(bottoms[3:], (2, 4), ("objectness", "refinement"), strict=False):
+            fits = shape[0] == location[0] and volume(shape[1:]) == priors * each
+            require(fits, f"the {what} must have {priors * each} numbers per image, it is {show(shape)}")
         return priors
 
     def shapes(self, bottoms: Shapes) -> Shapes:
         """(1, 1, rows, 7)."""
         self._priors(bottoms)
-        return ((1, 1, Symbol.named(f"{self.name}_rows"), 7),)
+        return ((1, 1, Symbol.named(f"{self.name}_rows"), self.WIDTH),)
 
     def _labels(self) -> list[int]:
         return [label for label in range(self.classes) if label != self.background]
@@ -98,8 +119,8 @@ class DetectionOutput(Layer):
         """Decode, NonMaxSuppression (or a Loop for ``eta``), the best of each image, rows."""
         priors, labels = self._priors(tuple(t.shape for t in x)), self._labels()
         if not labels:
-            return [self._finish(e, e.constant(np.zeros((0, 7)), "no_rows"), x[1])]
-        boxes, scores = self._boxes(e, x, priors), self._scores(e, x[1], priors)
+            return [self._finish(e, e.constant(np.zeros((0, self.WIDTH)), "no_rows"), x[1])]
+        boxes, scores = self._boxes(e, x, priors), self._scores(e, x, priors)
         found = self._suppressed(e, boxes, scores, priors)
         score = _with_last(e, e.op("GatherND", scores, found), e.constant([-np.inf], "no_score"))
         if -1 < self.keep < len(labels) * priors:
@@ -108,25 +129,37 @@ class DetectionOutput(Layer):
         where = e.op("Concat", image, prior, axis=1) if self.shared else found
         names = e.op("Gather", e.constant(labels, "labels"), label, axis=0)
         columns = [e.op("Cast", image, to=FLOAT), names, e.op("Unsqueeze", score, e.ints([1], "axes"))]
-        rows = e.op("Concat", *columns, e.op("GatherND", boxes, where), axis=1)
+        rows = e.op("Concat", *columns, e.op("GatherND", boxes, where), *self._behind(e, prior), axis=1)
         return [self._finish(e, e.slice(rows, [0], [-1], [0]), x[1])]
+
+    def _behind(self, e: Emitter, prior: str) -> list[str]:  # noqa: ARG002
+        """More columns behind the boxes, from the rows' priors."""
+        return []
 
     def _boxes(self, e: Emitter, x: Sequence[Tensor], priors: int) -> str:
         """(images, priors, 4), or (images, foreground classes, priors, 4) where they are not shared."""
         images = x[0].shape[0]
         parts = e.split(e.reshape(x[2].name, x[2].shape, (2, priors, 4)), [1, 1], 0)
         variance = None if self.in_target else parts[1]
+        first = parts[0]
+        if len(x) == 5:
+            first = decode(e, self.code, e.reshape(x[4].name, x[4].shape, (images, priors, 4)), first, variance)
         if self.shared:
             location = e.reshape(x[0].name, x[0].shape, (images, priors, 4))
-            return decode(e, self.code, location, parts[0], variance)
+            return decode(e, self.code, location, first, variance)
         location = e.reshape(x[0].name, x[0].shape, (images, priors, self.classes, 4))
         location = e.op("Transpose", self._foreground(e, location), perm=[0, 2, 1, 3])
-        return decode(e, self.code, location, parts[0], variance)
+        return decode(e, self.code, location, first, variance)
 
-    def _scores(self, e: Emitter, x: Tensor, priors: int) -> str:
+    def _scores(self, e: Emitter, x: Sequence[Tensor], priors: int) -> str:
         """(images, foreground classes, priors)."""
-        scores = e.reshape(x.name, x.shape, (x.shape[0], priors, self.classes))
-        return str(e.op("Transpose", self._foreground(e, scores), perm=[0, 2, 1]))
+        images = x[1].shape[0]
+        scores = self._foreground(e, e.reshape(x[1].name, x[1].shape, (images, priors, self.classes)))
+        if len(x) > 3:
+            objects = e.slice(e.reshape(x[3].name, x[3].shape, (images, priors, 2)), [1], [2], [2])
+            unlikely = e.op("Less", objects, e.constant(self.objectness, "objectness_score"))
+            scores = e.op("Where", unlikely, e.constant(0.0, "zero"), scores)
+        return str(e.op("Transpose", scores, perm=[0, 2, 1]))
 
     def _foreground(self, e: Emitter, value: str) -> str:
         labels = self._labels()
@@ -153,7 +186,7 @@ class DetectionOutput(Layer):
         """Rows for "nothing found" where there are none, and Caffe's two leading axes."""
         zero = e.ints([0], "zero")
         images = e.op("Cast", e.op("Transpose", _image_numbers(e, x), perm=[1, 0]), to=FLOAT)
-        nothing = e.op("Pad", images, e.ints([0, 0, 0, 6], "pads"), e.constant(-1.0, "minus_one"))
+        nothing = e.op("Pad", images, e.ints([0, 0, 0, self.WIDTH - 1], "pads"), e.constant(-1.0, "minus_one"))
         count = e.op("Gather", e.op("Shape", rows), zero, axis=0)
         end = e.op("Where", e.op("Equal", count, zero), e.size(x, 0), zero)
         rows = e.op("Concat", rows, e.op("Slice", nothing, zero, end, zero), axis=0)

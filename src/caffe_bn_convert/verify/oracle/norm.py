@@ -118,14 +118,15 @@ def lrn(layer: Layer, bottoms: list[Array], _blobs: Blobs) -> list[Array]:
 def mvn(layer: Layer, bottoms: list[Array], _blobs: Blobs) -> list[Array]:
     """mvn_layer.cpp: minus the mean of each plane (or each item), by its deviation plus eps; 4 axes.
 
-    The eps is outside of the root. Whatever axes the bottom has, the top has four.
+    The eps is outside of the root, inside with a fork's ``add_eps_before_sqrt``. Whatever axes the bottom has, the top has four.
     """
     p = layer.parameter.mvn_param
     shape = legacy_shape(bottoms[0])
     x = bottoms[0].reshape(shape[0] if p.across_channels else shape[0] * shape[1], -1)
     y = x - x.mean(1, keepdims=True)
     if p.normalize_variance:
-        y = y / (np.sqrt(np.square(y).mean(1, keepdims=True)) + p.eps)
+        variance = np.square(y).mean(1, keepdims=True)
+        y = y / (np.sqrt(variance + p.eps) if p.add_eps_before_sqrt else np.sqrt(variance) + p.eps)
     return [y.reshape(shape)]
 
 

@@ -54,9 +54,6 @@ def _options(given: Fields) -> _Options:
     )
     if options.classes < 1 or options.nms.threshold < 0 or not 0 < options.nms.eta <= 1:
         raise InvalidNetError("DetectionOutput needs num_classes, nms_threshold ≥ 0 and eta in (0, 1]")
-    if options.shared and options.background == -1:
-        # The shared boxes have the label -1: Caffe takes them for background, decodes none and aborts.
-        raise InvalidNetError("DetectionOutput with share_location cannot have background_label_id -1")
     return options
 
 
@@ -138,6 +135,9 @@ def detection_output(layer: Layer, bottoms: list[Array], _blobs: Blobs) -> list[
         raise UnsupportedError(f"detection_output_param.{(other or ['normalized'])[0]} is another fork's dialect")
     options = _options(given)
     _check(bottoms, options)
+    if options.shared and options.background == -1:
+        # The shared boxes have the label -1: Caffe takes them for background, decodes none and aborts.
+        raise InvalidNetError("DetectionOutput with share_location cannot have background_label_id -1")
     objectness, refinement = [*bottoms[3:], None, None][:2]
     if refinement is not None and not options.shared:
         raise UnsupportedError("RefineDet's DetectionOutput has shared locations")

@@ -126,7 +126,7 @@ def proposal(layer: Layer, bottoms: list[Array], _blobs: Blobs) -> list[Array]:
 def _python_options(text: str) -> tuple[int, list[float]]:
     """``feat_stride`` and ``scales`` from a ``param_str``; its YAML is only searched, never evaluated."""
     stride = re.search(r"['\"]?feat_stride['\"]?\s*:\s*(\d+)", text)
-    scales = re.search(r"['\"]?scales['\"]?\s*:\s*[\[(]([\d\s.,]+)[\])]", text)
+    scales = re.search(r"['\"]?scales['\"]?\s*:\s*(?:!!python/tuple\s*)?[\[(]([\d\s.,]+)[\])]", text)
     if stride is None:
         raise InvalidNetError("ProposalLayer's param_str must have feat_stride")
     numbers = scales.group(1).replace(",", " ").split() if scales else ["8", "16", "32"]
