@@ -8,7 +8,7 @@ import pytest
 
 from caffe_bn_convert.cli import run
 from caffe_bn_convert.preprocessing import METADATA_KEY
-from tests.nets import layer, write_net
+from tests.nets import input_layer, layer, write_net
 
 TRAIN = """layer { name: "data" type: "Data" top: "data" data_param { batch_size: 2 }
     transform_param { scale: 0.5 mean_value: 104 mean_value: 117 mean_value: 123 crop_size: 6 } }
@@ -79,3 +79,13 @@ def test_a_file(tmp_path):
 def test_misuse(tmp_path, options, code, capsys):
     assert convert(tmp_path, *options) == code
     assert not (tmp_path / "out.onnx").exists()
+
+
+@pytest.mark.parametrize("layout", ["nchw", "nhwc"])
+def test_proven_on_an_image(tmp_path, layout):
+    image = pytest.importorskip("PIL.Image")
+    pixels = np.random.default_rng(2).integers(0, 256, (20, 30, 3)).astype(np.uint8)
+    image.fromarray(pixels).save(tmp_path / "photo.png")
+    options = ["--mean", "1,2,3", "--layout", layout, "--uint8-input", "--input", str(tmp_path / "photo.png")]
+    prototxt, _ = write_net(tmp_path, input_layer(1, 3, 6, 8) + layer("ReLU", "r"))
+    assert run([str(prototxt), "-o", str(tmp_path / "out.onnx"), *options]) == 0

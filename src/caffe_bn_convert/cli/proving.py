@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -10,7 +11,7 @@ import click
 from caffe_bn_convert.cli.options import together
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from caffe_bn_convert.conversion import Conversion
     from caffe_bn_convert.verify import Caffe, Options, Report
@@ -88,7 +89,25 @@ def of_conversion(taken: dict[str, Any], conversion: Conversion) -> Options:
     from caffe_bn_convert.verify.ours import caffe_of
 
     sources = [Path(conversion.net.file), *(source.path for source in conversion.sources)]
-    return proof_options(taken, caffe_of(conversion), sources)
+    wanted = conversion.preprocessing
+    if wanted is None:
+        return proof_options(taken, caffe_of(conversion), sources)
+    raw = {"mean": (), "scale": 1.0, "bgr": not wanted.rgb}  # the file itself does the rest
+    options = proof_options(taken, caffe_of(conversion), sources, raw)
+    if options.inputs is None or wanted.layout == "nchw":
+        return options
+    return replace(options, inputs=_channels_last(options.inputs, str(wanted.input), taken["inputs"]))
+
+
+def _channels_last(arrays: Mapping[str, Any], name: str, texts: Sequence[str]) -> dict[str, Any]:
+    """What was read from image files, as an input with its channels last takes it; arrays stay as they are."""
+    from caffe_bn_convert.verify.inputs import files
+
+    named = [files.named_file(text) for text in texts]
+    images = {key or name for key, path in named if path.suffix.lower() in files.IMAGES}
+    return {
+        key: value.transpose(0, 2, 3, 1) if key == name and key in images else value for key, value in arrays.items()
+    }
 
 
 def _slots(caffe: Caffe) -> list[Any]:
