@@ -97,6 +97,13 @@ def test_without_a_rule_nothing_is_proven(example: Path, capsys: pytest.CaptureF
     assert 'does not know the layer type "GeM"' in capsys.readouterr().err
 
 
+def test_the_file_can_be_verified_again(example: Path) -> None:
+    assert command(words(blocks(PAGE, "sh")[0])) == 0
+    files = ["retrieval.prototxt", "retrieval.caffemodel", "retrieval.onnx"]
+    assert command(["verify", *files]) == 4
+    assert command(["verify", *files, "--plugin", "gem.py"]) == 0
+
+
 def test_a_wrong_plugin_is_found_out(example: Path, capsys: pytest.CaptureFixture[str]) -> None:
     text = blocks(PAGE, "python")[0].replace('e.op("Reciprocal", p)', "p")
     (example / "gem.py").write_text(text)

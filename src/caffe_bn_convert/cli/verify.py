@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from caffe_bn_convert.cli import options, proving
+from caffe_bn_convert.cli import extensions, options, proving
 
 
 @click.command("verify")
@@ -18,11 +18,12 @@ from caffe_bn_convert.cli import options, proving
 @click.option("--mean", metavar="NUMBERS", help="Subtracted from images: 104,117,123, in the net's order of channels.")
 @click.option("--scale", type=float, help="Images are multiplied by this after that.")
 @click.option("--bgr/--rgb", default=None, help="Order of the net's channels.  [default: bgr]")
+@extensions.PLUGIN
 @proving.PROOF
 @options.VERBOSITY
 def command(
     prototxt: str, files: tuple[str, ...], keep_losses: bool, mean: str | None, scale: float | None, bgr: bool | None,  # noqa: FBT001
-    quiet: bool, verbose: bool, **rest: Any,  # noqa: FBT001  (click's way)
+    plugins: tuple[Path, ...], quiet: bool, verbose: bool, **rest: Any,  # noqa: FBT001  (click's way)
 ) -> None:  # fmt: skip
     """Prove that an ONNX file computes what a Caffe net computes, whoever made it.
 
@@ -40,7 +41,8 @@ def command(
         raise click.UsageError("give PROTOTXT, CAFFEMODEL and MODEL.onnx; the caffemodel may be missing")
     weights, model = files[0] if len(files) == 2 else None, Path(files[-1])
     taken = proving.take(rest)
-    caffe = caffe_of(prototxt, weights, keep_losses=keep_losses, **rest)
+    oracle = extensions.take(plugins).get("oracle")
+    caffe = caffe_of(prototxt, weights, keep_losses=keep_losses, oracle=oracle, **rest)
     means = None if mean is None else _numbers(mean)
     pictures = {"mean": means, "scale": scale, "bgr": bgr}
     sources = [Path(prototxt), *([Path(weights)] if weights is not None else [])]

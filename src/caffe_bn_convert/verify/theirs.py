@@ -11,12 +11,14 @@ from caffe_bn_convert.caffe.upgrade import upgrade
 from caffe_bn_convert.conversion import weight_files
 from caffe_bn_convert.net.losses import leave_out_losses, name_losses
 from caffe_bn_convert.net.weights import locate
+from caffe_bn_convert.verify.oracle import LAYERS
 from caffe_bn_convert.verify.walk import Caffe
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from caffe_bn_convert.conversion import PathLike
+    from caffe_bn_convert.verify.oracle.layer import Rule
 
 
 def caffe_of(
@@ -27,11 +29,12 @@ def caffe_of(
     level: int = 0,
     stages: Sequence[str] = (),
     keep_losses: bool = False,
+    oracle: Mapping[str, Rule] | None = None,
 ) -> Caffe:
     """Read a net as Caffe does, up to where shapes are inferred; nothing is converted.
 
     Args:
-        prototxt, weights, phase, level, stages, keep_losses: as for :func:`caffe_bn_convert.convert`.
+        prototxt, weights, phase, level, stages, keep_losses, oracle: as for :func:`caffe_bn_convert.convert`.
 
     Raises:
         UnreadableError: a file cannot be read for what it should be.
@@ -42,4 +45,4 @@ def caffe_of(
     phase = phase_of(net, phase)
     net = filter_state(net, phase, level, tuple(stages))
     net = name_losses(net) if keep_losses else leave_out_losses(net)[0]
-    return Caffe(net, locate(net, sources).blobs, phase)
+    return Caffe(net, locate(net, sources).blobs, phase, {**LAYERS, **(oracle or {})})
