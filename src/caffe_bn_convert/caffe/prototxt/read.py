@@ -18,6 +18,8 @@ from caffe_bn_convert.stages import stage
 
 if TYPE_CHECKING:
     import os
+    from collections.abc import Iterator
+    from typing import BinaryIO
 
 MAX_BYTES = 16 << 20
 """Largest prototxt that is read. The largest of 600 real ones has 0.4 MB; a tree takes 8 times its text, at worst 60."""
@@ -73,10 +75,18 @@ def _layer(field: Field) -> LayerDefinition:
     return LayerDefinition(parameter, field.value, unknown)
 
 
+def _chunks(stream: BinaryIO) -> Iterator[bytes]:
+    """No more than is needed to see that it is too much; ``read(n)`` would take memory for all n at once."""
+    left = MAX_BYTES + 1
+    while left > 0 and (chunk := stream.read(min(left, 1 << 16))):
+        left -= len(chunk)
+        yield chunk
+
+
 def _read(path: Path, file: str) -> bytes:
     try:
         with path.open("rb") as stream:
-            data = stream.read(MAX_BYTES + 1)
+            data = b"".join(_chunks(stream))
     except OSError as error:
         raise UnreadableError(f"cannot be read: {error.strerror}", where=Where(file)) from error
     if len(data) > MAX_BYTES:
