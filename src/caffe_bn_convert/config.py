@@ -78,7 +78,10 @@ def find(folder: Path | None = None) -> Config:
         ParseError: the file is no TOML.
         UnreadableError: it cannot be read.
     """
-    start = (folder or Path.cwd()).resolve()
+    try:
+        start = (folder or Path.cwd()).resolve()
+    except FileNotFoundError:  # somebody removed the current folder
+        return Config()
     for place in (start, *start.parents):
         for name in (OWN, PROJECT):
             if (place / name).is_file():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import signal
 import sys
 from importlib import import_module
 from pathlib import Path
@@ -96,7 +97,8 @@ def commands(ctx: click.Context, /, path: Path | None, no_config: bool) -> None:
 
 
 def main(args: list[str] | None = None) -> None:
-    """Run the command and exit with its documented code."""
+    """Run the command and exit with its documented code; asked to end, it takes its temporary files along."""
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     gc.set_threshold(100_000)  # a short life with many small objects and hardly a cycle
     code = run(args)
     gc.freeze()  # what lives now lives to the end: no last look at every object
