@@ -24,11 +24,8 @@ from caffe_bn_convert.verify.tolerance import FACTOR
 
 def nets(root: Path) -> list[Path]:
     """Folders of nets that Caffe takes."""
-    found = []
-    for meta in sorted(root.rglob("meta.json")):
-        if "caffe_refuses" not in json.loads(meta.read_text()):
-            found.append(meta.parent)
-    return found
+    metas = sorted(root.rglob("meta.json"))
+    return [meta.parent for meta in metas if "caffe_refuses" not in json.loads(meta.read_text())]
 
 
 def units(report: Report) -> tuple[float, str]:

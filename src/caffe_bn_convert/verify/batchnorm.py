@@ -23,12 +23,19 @@ MOST = 16
 TELLING = 1e-6
 
 
-def channels(caffe: Caffe, visit: Visit, model: Path) -> tuple[Channel, ...]:
-    """The channels whose scale or shift is not what Caffe's blobs say, worst first; empty if this is no BatchNorm."""
+def channels(caffe: Caffe, visit: Visit, model: Path, value: str | None = None) -> tuple[Channel, ...]:
+    """The channels whose scale or shift is not what Caffe's blobs say, worst first; empty if this is no BatchNorm.
+
+    Args:
+        caffe: the net.
+        visit: the value that ends the BatchNorm.
+        model: the file.
+        value: the value's name in the file, if it is another one.
+    """
     expected = _expected(caffe, visit)
     if expected is None:
         return ()
-    actual = folded(model, visit.key)
+    actual = folded(model, value or visit.key)
     if actual is None or actual[0].size != len(expected.scale):
         return ()
     rows = np.stack([actual[0], np.array(expected.scale), actual[1], np.array(expected.shift)])

@@ -29,6 +29,7 @@ class Defendant:
         model: the file.
         provider: who runs it.
         caffe: the net.
+        own: whether it is a file of ours, whose outputs have the names and the shapes of Caffe's.
         front: the preprocessing that the file has in front of an input.
 
     Attributes:
@@ -41,8 +42,10 @@ class Defendant:
         ProviderError: the provider does not run it.
     """
 
-    def __init__(self, model: Path, provider: Provider, caffe: Caffe, front: Front | None = None) -> None:
-        self.model, self.provider, self.caffe = model, provider, caffe
+    def __init__(
+        self, model: Path, provider: Provider, caffe: Caffe, front: Front | None = None, *, own: bool = False
+    ) -> None:
+        self.model, self.provider, self.caffe, self.own = model, provider, caffe, own
         self._session: Session | None = Session(model, provider, optimised=False)
         self._key: tuple[object, ...] = (False,)
         self.ports = self._session.outputs
@@ -66,7 +69,7 @@ class Defendant:
     def _bound(self, values: Mapping[str, Array], feed: Feed) -> list[Bound]:
         net = plan(self.caffe.net)
         keys = {key for step in net.steps for key in step.tops} | set(net.outputs)
-        if all(port.name in keys for port in self.ports):
+        if self.own and all(port.name in keys for port in self.ports):
             return [Bound(port.name, port.name) for port in self.ports]
         ports = [Port(port.name, values[port.name].shape) for port in self.ports]
         return bind_outputs(self.caffe.net, ports, self.shapes(feed))

@@ -19,6 +19,10 @@ if TYPE_CHECKING:
     from caffe_bn_convert.verify.walk import Visit
 
 
+NEAR = 0.125
+"""Ratios above this, behind a layer that jumps, are looked at more closely."""
+
+
 @dataclass(slots=True)
 class Worst:
     """The worst deviation of one value so far, and the number of the feed that showed it."""
@@ -73,8 +77,9 @@ class Judge:
 
     def _see_output(self, visit: Visit, feed: int, noise: Noise, value: Array, *, optimised: bool) -> None:
         deviation = self._deviation(value, visit, noise)
-        if optimised and visit.based and not deviation.passed and feed not in self.flipped:
-            # Optimised, the file has other noise, and a layer that jumps may have chosen differently: ask again.
+        if optimised and visit.based and deviation.ratio > NEAR and feed not in self.flipped:
+            # Optimised, the file has other noise than the one that the oracle went on from, and a layer that jumps may
+            # have chosen differently: ask again.
             self.flipped.add(feed)
             return
         self.outputs.setdefault((visit.key, optimised), Worst()).take(deviation, feed)

@@ -9,6 +9,7 @@ from caffe_bn_convert.verify.batchnorm import channels
 from caffe_bn_convert.verify.compare import compare
 from caffe_bn_convert.verify.discrete import agree
 from caffe_bn_convert.verify.explain import explain
+from caffe_bn_convert.verify.foreign import first_wrong_name
 from caffe_bn_convert.verify.oracle.values import plan
 from caffe_bn_convert.verify.report.model import BlobResult, Divergence, OutputResult
 from caffe_bn_convert.verify.tolerance import measure
@@ -50,6 +51,8 @@ def locate(
         failed: what is known to be wrong, in the order of the net.
         rule: what may differ.
     """
+    if not keys:
+        return _by_name(caffe, defendant, feed, number, failed, rule)
     for visit in walk(caffe, feed.arrays, defendant.shown(keys, sizes, feed), local=True):
         if visit.actual is None:
             continue
@@ -71,6 +74,17 @@ def divergence(caffe: Caffe, defendant: Defendant, visit: Visit, deviation: Devi
     """All that can be told about a value that is wrong."""
     where = replace(visit.layer.where(), file=caffe.net.file)
     return Divergence(visit.key, where, deviation, feed, channels=channels(caffe, visit, defendant.model))
+
+
+def _by_name(
+    caffe: Caffe, defendant: Defendant, feed: Feed, number: int, failed: Sequence[Failed], rule: Rule
+) -> Divergence:
+    """Of a file that somebody else made: by what its values are called, else the wrong output itself."""
+    whole = _global(caffe, defendant, feed, failed, rule)
+    found = first_wrong_name(caffe, defendant, feed, number, rule)
+    if found is None:
+        return whole
+    return replace(found[0], explanation=whole.explanation)
 
 
 def _global(caffe: Caffe, defendant: Defendant, feed: Feed, failed: Sequence[Failed], rule: Rule) -> Divergence:

@@ -39,7 +39,20 @@ def running_sums(layer: LayerDefinition, x: Array, _blobs: Sequence[Blob | None]
         running += squares[:, channel + p.local_size - 1]
         scale[:, channel] = running
         running -= squares[:, channel]
-    return x * scale ** np.float32(-p.beta)
+    return np.asarray(x * scale ** np.float32(-p.beta))
+
+
+def one_by_one(layer: LayerDefinition, x: Array, _blobs: Sequence[Blob | None]) -> Array | None:
+    """Reduction as a plain loop adds, while NumPy adds by pairs."""
+    p = layer.parameter.reduction_param
+    axis = p.axis % x.ndim if x.ndim else 0
+    rows = x.reshape(*x.shape[:axis], -1)
+    kinds = p.DESCRIPTOR.fields_by_name["operation"].enum_type.values_by_number
+    terms = {"ASUM": np.abs(rows), "SUMSQ": rows * rows}.get(kinds[p.operation].name, rows)
+    coefficient = p.coeff / max(rows.shape[-1], 1) if kinds[p.operation].name == "MEAN" else p.coeff
+    if not terms.size:
+        return None
+    return np.asarray(np.add.accumulate(terms, axis=-1)[..., -1] * np.float32(coefficient))
 
 
 def multiplied_and_added(layer: LayerDefinition, x: Array, blobs: Sequence[Blob | None]) -> Array | None:
@@ -51,10 +64,10 @@ def multiplied_and_added(layer: LayerDefinition, x: Array, blobs: Sequence[Blob 
     scale = 1 / np.sqrt(stored[1] * times + layer.parameter.batch_norm_param.eps)
     shift = -stored[0] * times * scale
     shape = (1, -1, *(1,) * (x.ndim - 2))
-    return x * scale.astype(np.float32).reshape(shape) + shift.astype(np.float32).reshape(shape)
+    return np.asarray(x * scale.astype(np.float32).reshape(shape) + shift.astype(np.float32).reshape(shape))
 
 
-ORDERS: dict[str, Order] = {"LRN": running_sums, "BatchNorm": multiplied_and_added}
+ORDERS: dict[str, Order] = {"LRN": running_sums, "Reduction": one_by_one, "BatchNorm": multiplied_and_added}
 
 
 def other_order(layer: LayerDefinition, bottoms: Sequence[Array], blobs: Sequence[Blob | None]) -> Array | None:

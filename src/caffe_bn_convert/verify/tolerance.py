@@ -9,8 +9,8 @@ Noise is measured for each row of the batch and each channel apart (a *group*), 
 small one. A group's noise is the largest of three numbers:
 
 - the largest noise that was seen in it;
-- its root mean square, where the other channels of the row stand in for :data:`BORROWED` numbers: a channel that is
-  zero nearly everywhere, or of a fully connected layer, has few of its own;
+- the root mean square over its row, the less the more numbers the group has: a channel of a fully connected layer has
+  one, and a channel that is zero nearly everywhere has few. From :data:`ENOUGH` on it stands for itself;
 - the noise that is usual for a number of its size: the ninth decile over the row's channels of noise by largest number.
 
 One rounding of the group's largest number is added; the row's largest number stands in where the group has few.
@@ -35,8 +35,8 @@ FACTOR = 32.0
 ROUNDOFF = 2.0**-24
 """Half a unit in the last place of a float32 between 1 and 2."""
 
-BORROWED = 16
-"""A channel's own values count against this many that stand for the other channels of its row."""
+ENOUGH = 64
+"""With so many numbers other than 0 a group needs no others to tell its noise."""
 
 CHUNK = 1 << 18
 """So many numbers are compared at once; the memory for it stays in the processor's cache."""
@@ -98,10 +98,10 @@ def _united(peak: Array, square: Array, largest: Array, count: Array) -> Noise:
     if not peak.size:
         return Noise(peak, largest)
     row = square.sum(axis=1, keepdims=True) / np.maximum(count.sum(axis=1, keepdims=True), 1)
-    pooled = np.sqrt((square + BORROWED * row) / (count + BORROWED))
-    usual = np.quantile(peak / np.maximum(largest, TINY), 0.9, axis=1, keepdims=True)
-    size = np.maximum(largest, BORROWED / (count + BORROWED) * largest.max(axis=1, keepdims=True))
-    noise = np.maximum(np.maximum(peak, pooled), usual * largest)
+    borrowed = np.maximum(0, 1 - count / ENOUGH)
+    usual = np.quantile(peak / np.maximum(largest, np.maximum(peak, TINY)), 0.9, axis=1, keepdims=True)
+    size = np.maximum(largest, borrowed * largest.max(axis=1, keepdims=True))
+    noise = np.maximum(np.maximum(peak, np.sqrt(borrowed * row)), usual * largest)
     return Noise(noise + ROUNDOFF * size + TINY, largest)
 
 

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
             """The numbers, or None."""
 
 
-SQUASHING = frozenset({"Softmax", "SoftmaxWithLoss", "Sigmoid", "TanH", "Exp"})
+SQUASHING = frozenset({"Softmax", "SoftmaxWithLoss", "Sigmoid", "TanH", "Exp", "MVN", "Normalize"})
 FEW = 64
 
 

@@ -107,8 +107,9 @@ def _statistics(report: Report) -> str:
     rest = f"<p>{more} more are in the JSON report.</p>" if more > 0 else ""
     return (
         "<section><h2>Batch normalisation</h2><p>What each layer does to its channels, with the Scale behind it: "
-        "y = scale × x + shift, scale in blue, shift in orange. Channels are sorted by variance; a scale far from the others, or a variance near eps, "
-        f'is where folding is delicate.</p><div class="plots">{plots}</div>{rest}</section>'
+        "y = scale × x + shift, scale in blue, shift in orange. Channels are sorted by variance; a scale far from the "
+        "others, or a variance near eps, is where folding is delicate.</p>"
+        f'<div class="plots">{plots}</div>{rest}</section>'
     )
 
 

@@ -38,7 +38,8 @@ svg { display: block; width: 100%; height: auto; } svg text { fill: var(--soft);
 svg .axis { stroke: var(--line); } svg .noise { stroke: var(--noise); fill: none; stroke-width: 1.5; }
 svg .limit { stroke: var(--limit); fill: none; stroke-width: 1.5; stroke-dasharray: 5 3; }
 svg .error { fill: var(--error); } svg .error.fail { fill: var(--bad); }
-svg .line { stroke: var(--error); fill: none; stroke-width: 1.5; } svg .other { stroke: var(--limit); fill: none; stroke-width: 1.5; }
+svg .line { stroke: var(--error); fill: none; stroke-width: 1.5; }
+svg .other { stroke: var(--limit); fill: none; stroke-width: 1.5; }
 .plots { display: grid; grid-template-columns: repeat(auto-fill, minmax(240px, 1fr)); gap: 16px; }
 figure { margin: 0; } figcaption { font-size: 12.5px; color: var(--soft); overflow-wrap: anywhere; }
 ol, ul { margin: 4px 0 0; padding-left: 24px; }

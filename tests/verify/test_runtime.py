@@ -1,0 +1,81 @@
+from __future__ import annotations
+
+import importlib.util
+
+import numpy as np
+import onnxruntime
+import pytest
+
+from caffe_bn_convert import ProviderError, VerificationError
+from caffe_bn_convert.verify import Options
+from caffe_bn_convert.verify.runtime import ExposedModel, Session, resolve
+from caffe_bn_convert.verify.runtime.providers import EXACT
+from tests.verify.damage import converted
+
+CUDA = "CUDAExecutionProvider" in onnxruntime.get_available_providers()
+OPENVINO = importlib.util.find_spec("onnxruntime_ep_openvino") is not None
+
+
+def test_inner_values_are_shown(tmp_path):
+    _conversion, path = converted(tmp_path)
+    model = ExposedModel.of(path, {"conv", "pool", "nothing", "data"}, ())
+    assert model.values == ("conv", "pool")
+    session = Session(model, resolve(), optimised=False)
+    values = session.run({"data": np.ones((1, 3, 9, 7), np.float32)}, ["pool", "conv", "prob"])
+    assert {name: value.shape for name, value in values.items()} == {
+        "pool": (1, 4, 5, 4),
+        "conv": (1, 4, 9, 7),
+        "prob": (1, 5),
+    }
+
+
+def test_inner_values_of_a_model_with_weights_beside_it(tmp_path, monkeypatch):
+    conversion, path = converted(tmp_path)
+    conversion.save(path, weights="external", verify=False)
+    monkeypatch.chdir("/")
+    session = Session(ExposedModel.of(path, {"conv"}, ()), resolve(), optimised=True)
+    assert session.run({"data": np.ones((1, 3, 9, 7), np.float32)}, ["conv"])["conv"].shape == (1, 4, 9, 7)
+
+
+def test_who_ran_what(tmp_path):
+    _, path = converted(tmp_path)
+    assignment = Session(path, resolve(), optimised=False).assignment()
+    if assignment:  # releases from 1.24 on tell
+        assert set(assignment) == {"CPUExecutionProvider"}
+        assert len(assignment["CPUExecutionProvider"]) == 8
+
+
+@pytest.mark.parametrize("name", ["rocm", "migraphx", "MadeUpExecutionProvider"])
+def test_a_provider_that_is_not_there_is_an_error(name):
+    with pytest.raises(ProviderError, match="has no provider"):
+        resolve(name)
+
+
+def test_what_is_no_model(tmp_path):
+    path = tmp_path / "no.onnx"
+    path.write_bytes(b"no model at all")
+    with pytest.raises(VerificationError, match="cannot load"):
+        Session(path, resolve(), optimised=False)
+
+
+def test_full_precision_is_asked_for():
+    assert EXACT["cuda"]["use_tf32"] == "0"
+    assert resolve("CPUExecutionProvider") == resolve("cpu")
+
+
+@pytest.mark.cuda
+@pytest.mark.skipif(not CUDA, reason="needs an NVIDIA GPU and onnxruntime-gpu")
+@pytest.mark.parametrize("provider", ["cuda"])
+def test_the_proof_on_a_gpu(tmp_path, provider):
+    conversion, path = converted(tmp_path)
+    report = conversion.verify(path, Options(provider=provider))
+    assert report.verdict == "proven"
+    assert report.checks[0].what == "CUDAExecutionProvider ran every node"
+
+
+@pytest.mark.skipif(not OPENVINO, reason="needs onnxruntime-ep-openvino")
+def test_the_proof_on_a_second_provider(tmp_path):
+    conversion, path = converted(tmp_path)
+    report = conversion.verify(path, Options(provider="openvino"))
+    assert report.verdict == "proven"
+    assert report.checks[0].what == "OpenVINOExecutionProvider ran every node"
