@@ -30,11 +30,12 @@ if TYPE_CHECKING:
 SIZES = [224, 227, 256, 321, 300, 32, 28, 64, 40, 48, 24, 12, 60, 112, 128, 512, 640]
 SHAPES: list[tuple[int, ...]] = [
     *((1, channels, size, size) for channels in (3, 1) for size in SIZES), (1, 3, 16, 112, 112), (1, 3, 12, 12),
-    (1, 3, 36, 36), (1, 30, 224, 224), (1, 9, 224, 224), (1, 10), (1, 3, 360, 480), (1, 4), (1, 2), (1, 1),
+    (1, 3, 36, 36), (48, 3, 227, 227), (1, 30, 224, 224), (1, 9, 224, 224), (1, 10), (1, 3, 360, 480), (1, 4), (1, 2), (1, 1),
 ]  # fmt: skip
 SPECIAL: dict[str, tuple[int, ...]] = {
     "rois": (2, 5), "im_info": (1, 3), "gt_boxes": (1, 5),
     "Python1": (250, 7), "Python3": (10, 25),
+    "clip_markers": (48,), "indicator": (19, 1),
 }  # fmt: skip
 """Blobs that are no pictures, by name."""
 

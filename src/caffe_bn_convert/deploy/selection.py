@@ -38,9 +38,7 @@ class Selection:
     notes: tuple[Note, ...]
 
 
-def select(
-    net: NetDefinition, phase: str, level: int, stages: Sequence[str], until: Sequence[str] = ()
-) -> Selection:
+def select(net: NetDefinition, phase: str, level: int, stages: Sequence[str], until: Sequence[str] = ()) -> Selection:
     """Leave out what deployment does not need: other states, losses, labels and what is computed of them only.
 
     Args:
