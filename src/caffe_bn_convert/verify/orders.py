@@ -16,10 +16,10 @@ if TYPE_CHECKING:
     from caffe_bn_convert.caffe.definition import LayerDefinition
     from caffe_bn_convert.verify.tolerance import Array
 
-    Order = Callable[[LayerDefinition, Array, Sequence[Blob | None]], "Array | None"]
+    Order = Callable[[LayerDefinition, Array, Sequence[Blob | None], str], "Array | None"]
 
 
-def running_sums(layer: LayerDefinition, x: Array, _blobs: Sequence[Blob | None]) -> Array | None:
+def running_sums(layer: LayerDefinition, x: Array, _blobs: Sequence[Blob | None], _phase: str) -> Array | None:
     """LRN across channels as Caffe and onnxruntime sum it (lrn_layer.cpp, CrossChannelForward_cpu).
 
     From one channel to the next a square is added and another taken away. Rounding errors of large squares stay behind
@@ -42,7 +42,7 @@ def running_sums(layer: LayerDefinition, x: Array, _blobs: Sequence[Blob | None]
     return np.asarray(x * scale ** np.float32(-p.beta))
 
 
-def one_by_one(layer: LayerDefinition, x: Array, _blobs: Sequence[Blob | None]) -> Array | None:
+def one_by_one(layer: LayerDefinition, x: Array, _blobs: Sequence[Blob | None], _phase: str) -> Array | None:
     """Reduction as a plain loop adds, while NumPy adds by pairs."""
     p = layer.parameter.reduction_param
     axis = p.axis % x.ndim if x.ndim else 0
@@ -55,13 +55,20 @@ def one_by_one(layer: LayerDefinition, x: Array, _blobs: Sequence[Blob | None]) 
     return np.asarray(np.add.accumulate(terms, axis=-1)[..., -1] * np.float32(coefficient))
 
 
-def multiplied_and_added(layer: LayerDefinition, x: Array, blobs: Sequence[Blob | None]) -> Array | None:
-    """BatchNorm as ``x * scale + shift``, what runtimes make of it: a mean that is large beside the deviation cancels."""
+def multiplied_and_added(layer: LayerDefinition, x: Array, blobs: Sequence[Blob | None], phase: str) -> Array | None:
+    """BatchNorm as ``x * scale + shift``, what runtimes make of it: a mean that is large beside the deviation cancels.
+
+    Only of stored statistics; those of the batch are no constants.
+    """
+    p = layer.parameter.batch_norm_param
+    own = ("TRAIN", "TEST")[layer.parameter.phase] if layer.parameter.HasField("phase") else phase
+    if not (p.use_global_stats if p.HasField("use_global_stats") else own == "TEST"):
+        return None
     stored = [blob.read64() for blob in blobs if blob is not None]
     if len(stored) != 3 or x.ndim < 2 or stored[0].size != x.shape[1] or not stored[2].size:
         return None
     times = 1 / stored[2][0] if stored[2][0] else 0.0
-    scale = 1 / np.sqrt(stored[1] * times + layer.parameter.batch_norm_param.eps)
+    scale = 1 / np.sqrt(stored[1] * times + p.eps)
     shift = -stored[0] * times * scale
     shape = (1, -1, *(1,) * (x.ndim - 2))
     return np.asarray(x * scale.astype(np.float32).reshape(shape) + shift.astype(np.float32).reshape(shape))
@@ -70,16 +77,19 @@ def multiplied_and_added(layer: LayerDefinition, x: Array, blobs: Sequence[Blob 
 ORDERS: dict[str, Order] = {"LRN": running_sums, "Reduction": one_by_one, "BatchNorm": multiplied_and_added}
 
 
-def other_order(layer: LayerDefinition, bottoms: Sequence[Array], blobs: Sequence[Blob | None]) -> Array | None:
+def other_order(
+    layer: LayerDefinition, bottoms: Sequence[Array], blobs: Sequence[Blob | None], phase: str
+) -> Array | None:
     """The layer's only top in another order, in float32; None where there is none, or the layer is not as it should be.
 
     Args:
         layer: the layer.
         bottoms: its bottoms.
         blobs: its blobs.
+        phase: of the net.
     """
     order = ORDERS.get(layer.type)
     if order is None or len(bottoms) != 1:
         return None
     with np.errstate(all="ignore"):
-        return order(layer, np.asarray(bottoms[0], np.float32), blobs)
+        return order(layer, np.asarray(bottoms[0], np.float32), blobs, phase)

@@ -177,7 +177,7 @@ class _Pass:
         known = len(own) == len(bottoms)
         high = self._forward(step, own if jumps and known else [v.exact for v in bottoms], np.float64)
         low = self._forward(step, own if jumps and known else [v.rounded for v in bottoms], np.float32)
-        other = other_order(layer, [v.rounded for v in bottoms], self.caffe.blobs[step.index])
+        other = other_order(layer, [v.rounded for v in bottoms], self.caffe.blobs[step.index], self.caffe.phase)
         if other is not None and other.shape == high[0].shape:
             low = [farther(high[0], low[0], other)]
         if not jumps and _few_or_squashed(layer, high):
