@@ -79,7 +79,7 @@ def test_dropout_leaves_no_node(tmp_path):
 @pytest.mark.parametrize(
     ("type_", "rest", "field"),
     [
-        ("ReLU", "relu_param { relu6: true }", "relu6"),
+        ("ReLU", "relu_param { maximum: 6 }", "maximum"),
         ("ELU", "elu_param { lambda: 1.05 }", "lambda"),
         ("Dropout", "dropout_param { sample_weights_test: true }", "sample_weights_test"),
     ],

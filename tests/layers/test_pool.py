@@ -39,7 +39,7 @@ def test_windows_are_counted_as_caffe_does(kernel):
         if pad and (count - 1) * stride >= size + pad:
             count -= 1
         if size + 2 * pad >= kernel:
-            assert Axis(kernel, stride, pad, ceil=True, clip=pad > 0).windows(size) == count
+            assert Axis(kernel, stride, pad, ceil=True, clip=pad > 0, pad_end=pad).windows(size) == count
 
 
 def compare(prototxt, shapes, opset=17):

@@ -8,7 +8,8 @@ LAYERS = Families(
     {
         "data": ("Input", "Data", "ImageData", "WindowData", "HDF5Data", "AnnotatedData", "VideoData", "MemoryData",
                  "DummyData", "Parameter"),
-        "conv": ("Convolution", "Deconvolution", "DepthwiseConvolution", "ConvolutionDepthwise"),
+        "conv": ("Convolution", "Deconvolution"),
+        "depthwise": ("DepthwiseConvolution", "ConvolutionDepthwise"),
         "pool": ("Pooling",),
         "norm": ("BatchNorm", "Scale", "Bias"),
         "activation": ("ReLU", "ReLU6", "PReLU", "ELU", "Sigmoid", "TanH", "AbsVal", "BNLL", "Clip", "Threshold", "Swish",

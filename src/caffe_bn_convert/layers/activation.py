@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
@@ -29,10 +29,11 @@ class ReLU(Layer):
     negative_slope: float = 0.0
 
     @classmethod
-    def read(cls, source: Source) -> Self:
-        """Reads ``relu_param``."""
-        only(source.relu_param, ())
-        return cls(source.relu_param.negative_slope)
+    def read(cls, source: Source) -> Any:
+        """Reads ``relu_param``; with synopsys-caffe's ``relu6`` it is a :class:`ReLU6`."""
+        p = source.relu_param
+        only(p, ("relu6",))
+        return ReLU6(p.negative_slope) if p.relu6 else cls(p.negative_slope)
 
     def emit(self, e: Emitter, x: Sequence[Tensor], w: Sequence[Blob]) -> Sequence[str]:  # noqa: ARG002
         """Relu or LeakyRelu."""

@@ -5,7 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from caffe_bn_convert.errors import UnsupportedError
 from caffe_bn_convert.layers.base import Filler, Layer, Parameter, Shapes, Source, canonical_axis, require
+from caffe_bn_convert.layers.dialect import only
+from caffe_bn_convert.layers.inplace import refuse_in_place
 from caffe_bn_convert.net.dim import Dim, Shape, fixed, volume
 from caffe_bn_convert.net.limits import INT_MAX
 
@@ -18,32 +21,46 @@ if TYPE_CHECKING:
     from caffe_bn_convert.export.emitter import Emitter, Tensor
 
 
+FORK_FIELDS = (
+    "hole", "hole_h", "hole_w", "filter_stride", "filter_stride_h", "filter_stride_w", "dilation_h", "dilation_w",
+    "pad_l", "pad_r", "pad_t", "pad_b",
+)  # fmt: skip
+"""Fields of forks that are read here."""
+HARMLESS = ("conv_algorithm", "cudnn_convolution_algo_seeker", "conv_algos_override", "weight_fixed", "dis_mode", "gen_mode")
+"""Fields of forks that choose an algorithm, or are for training."""
+
+
 @dataclass(frozen=True, slots=True)
 class Window:
     """How a kernel moves: Caffe's kernel_size, stride, pad and dilation before the number of spatial axes is known.
 
     One value serves all axes; ``_h`` and ``_w`` give two. As soon as one of a pair is given, the other is 0, not the
-    value of the plain field.
+    value of the plain field. ``pad_end`` is the padding behind, where a fork has it differ from that in front.
     """
 
     kernel: tuple[int, ...]
     stride: tuple[int, ...]
     pad: tuple[int, ...]
     dilation: tuple[int, ...]
+    pad_end: tuple[int, ...] | None = None
 
     @classmethod
     def read(cls, p: Any) -> Self:
-        """Reads a ``ConvolutionParameter``; DeepLab's ``hole`` is the dilation."""
-        hole = (
-            (p.hole_h, p.hole_w)
-            if p.HasField("hole_h") or p.HasField("hole_w")
-            else ((p.hole,) if p.HasField("hole") else ())
-        )
+        """Reads a ``ConvolutionParameter`` with the spellings of forks.
+
+        Raises:
+            UnsupportedError: a field of a fork that is not known here.
+        """
+        only(p, (*FORK_FIELDS, *HARMLESS))
+        near, far = sides(p)
+        if any((*near, *far)):
+            require(not p.pad and not _pair(p, "pad_h", "pad_w"), "pad and pad_l, pad_r, pad_t or pad_b are given together")
         return cls(
             _pair(p, "kernel_h", "kernel_w") or tuple(p.kernel_size),
             _pair(p, "stride_h", "stride_w") or tuple(p.stride) or (1,),
-            _pair(p, "pad_h", "pad_w") or tuple(p.pad) or (0,),
-            tuple(p.dilation) or hole or (1,),
+            near if any((*near, *far)) else _pair(p, "pad_h", "pad_w") or tuple(p.pad) or (0,),
+            _dilation(p),
+            far if near != far else None,
         )
 
     def spread(self, axes: int) -> Self:
@@ -58,8 +75,9 @@ class Window:
             values("stride", self.stride),
             values("pad", self.pad),
             values("dilation", self.dilation),
+            values("pad", self.pad_end) if self.pad_end else None,
         )
-        numbers = (*spread.kernel, *spread.stride, *spread.pad, *spread.dilation)
+        numbers = (*spread.kernel, *spread.stride, *spread.pad, *spread.ends, *spread.dilation)
         require(all(n <= INT_MAX for n in numbers), f"kernel_size, stride, pad or dilation is more than {INT_MAX}")
         require(all(k > 0 for k in spread.kernel), "kernel_size must not be 0")
         require(
@@ -73,10 +91,15 @@ class Window:
 
         C++ rounds a negative quotient towards zero: a kernel that sticks out by less than the stride still fits once.
         """
-        span = size + 2 * self.pad[i] - self.extent(i)
+        span = size + self.pad[i] + self.ends[i] - self.extent(i)
         if isinstance(span, int) and span < 0:
             return 1 - (-span // self.stride[i])
         return span // self.stride[i] + 1
+
+    @property
+    def ends(self) -> tuple[int, ...]:
+        """The padding behind."""
+        return self.pad if self.pad_end is None else self.pad_end
 
     def extent(self, i: int) -> int:
         """How many cells the dilated kernel spans on axis ``i``."""
@@ -84,7 +107,8 @@ class Window:
 
     def missing(self, spatial: Shape) -> list[int]:
         """How far the kernel sticks out behind the padded input on each axis; Caffe reads zeros there."""
-        spans = [size + 2 * pad - self.extent(i) for i, (size, pad) in enumerate(zip(spatial, self.pad, strict=True))]
+        pads = [a + b for a, b in zip(self.pad, self.ends, strict=True)]
+        spans = [size + pad - self.extent(i) for i, (size, pad) in enumerate(zip(spatial, pads, strict=True))]
         return [max(0, -span) if isinstance(span, int) else 0 for span in spans]
 
     def out_transposed(self, i: int, size: Dim) -> Dim:
@@ -93,13 +117,35 @@ class Window:
 
     def attributes(self, missing: Sequence[int] = ()) -> dict[str, Any]:
         """The attributes of ONNX Conv and ConvTranspose; ``missing`` widens the end pads."""
-        ends = [pad + more for pad, more in zip(self.pad, missing or (0,) * len(self.pad), strict=True)]
+        ends = [pad + more for pad, more in zip(self.ends, missing or (0,) * len(self.pad), strict=True)]
         return {
             "kernel_shape": list(self.kernel),
             "strides": list(self.stride),
             "pads": [*self.pad, *ends],
             "dilations": list(self.dilation),
         }
+
+
+def sides(p: Any) -> tuple[tuple[int, int], tuple[int, int]]:
+    """synopsys-caffe's padding in front (top, left) and behind (bottom, right), of convolution and pooling."""
+    near, far = (p.pad_t, p.pad_l), (p.pad_b, p.pad_r)
+    require(min(*near, *far) >= 0, "pad_l, pad_r, pad_t and pad_b must not be negative")
+    return near, far
+
+
+def _dilation(p: Any) -> tuple[int, ...]:
+    """``dilation``; DeepLab calls it ``hole``, FCN's fork ``filter_stride``, and others write it as a pair."""
+    found = [tuple(p.dilation)] if p.dilation else []
+    for plain in ("hole", "filter_stride"):
+        pair = tuple(
+            getattr(p, f"{plain}_{axis}") if p.HasField(f"{plain}_{axis}") else getattr(p, plain) for axis in "hw"
+        )
+        if pair != (1, 1):
+            found.append(pair)
+    if p.HasField("dilation_h") or p.HasField("dilation_w"):
+        found.append((p.dilation_h or 1, p.dilation_w or 1))
+    require(len(found) <= 1, "dilation is given in the spellings of several forks")
+    return found[0] if found else (1,)
 
 
 def _pair(p: Any, h: str, w: str) -> tuple[int, ...]:
@@ -124,8 +170,9 @@ class Convolution(Layer):
     @classmethod
     def read(cls, source: Source) -> Self:
         """Reads ``convolution_param``."""
+        refuse_in_place(source)
         p = source.convolution_param
-        _check_pairs(p)
+        check_pairs(p)
         require(p.num_output > 0, "convolution_param needs num_output")
         require(
             p.group > 0 and p.num_output % p.group == 0, f"num_output {p.num_output} is no multiple of group {p.group}"
@@ -190,7 +237,8 @@ class Convolution(Layer):
         return str(e.op("Conv", *inputs, group=self.group, **window.attributes(window.missing(spatial))))
 
 
-def _check_pairs(p: Any) -> None:
+def check_pairs(p: Any) -> None:
+    """Refuse a plain field beside its pair, as Caffe does."""
     for plain, h, w in (
         ("kernel_size", "kernel_h", "kernel_w"),
         ("stride", "stride_h", "stride_w"),
@@ -204,6 +252,20 @@ def _check_pairs(p: Any) -> None:
 class Deconvolution(Convolution):
     """Deconvolution: the convolution's backward pass, so that the weights are (C_in, C_out/group, …)."""
 
+    RESTRICTIONS = "pad_l, pad_r, pad_t and pad_b, of synopsys-caffe, are refused"
+
+    @classmethod
+    def read(cls, source: Source) -> Self:
+        """Reads ``convolution_param``.
+
+        Raises:
+            UnsupportedError: padding that is not the same on all sides.
+        """
+        if any(any(side) for side in sides(source.convolution_param)):
+            raise UnsupportedError("pad_l, pad_r, pad_t and pad_b of a Deconvolution are not supported")
+        read: Self = Convolution.read.__func__(cls, source)  # type: ignore[attr-defined]
+        return read
+
     def _weight_shape(self, channels: int) -> tuple[int, int]:
         return channels, self.num_output // self.group
 
@@ -214,59 +276,4 @@ class Deconvolution(Convolution):
         return str(e.op("ConvTranspose", *inputs, group=self.group, **window.attributes()))
 
 
-@dataclass(frozen=True, slots=True)
-class DepthwiseConvolution(Convolution):
-    """Convolution with one kernel for each channel; the same as Convolution with as many groups as channels."""
-
-    RESTRICTIONS = "num_output and group must both be the number of channels"
-
-    def _split(self, x: Shape) -> tuple[Shape, int, Shape, Window]:
-        parts = Convolution._split(self, x)
-        # The fork's GPU code reads neither number, its CPU code both: only where they agree is there one meaning.
-        require(
-            self.group == self.num_output == parts[1],
-            f"num_output {self.num_output} and group {self.group} must both be the number of channels, {parts[1]}",
-        )
-        return parts
-
-
-@dataclass(frozen=True, slots=True)
-class ConvolutionDepthwise(Convolution):
-    """Another fork's depthwise convolution, which ignores num_output and group (conv_dw_layer.cpp)."""
-
-    BOTTOMS = (1, 1)
-    TOPS = (1, 1)
-
-    @classmethod
-    def read(cls, source: Source) -> Self:
-        """Reads ``convolution_param`` apart from num_output, group and axis."""
-        p = source.convolution_param
-        _check_pairs(p)
-        fillers = Filler.read(p, "weight_filler"), Filler.read(p, "bias_filler")
-        return cls(0, Window.read(p), 0, p.bias_term, 1, *fillers)
-
-    def _for(self, x: Shape) -> Convolution:
-        """The convolution that this is for a bottom of this shape."""
-        require(len(x) == 4, f"it takes 4-D blobs, its bottom has {len(x)} axes")
-        channels = fixed(x[1:2])[0]
-        return Convolution(channels, self.window, channels, self.bias, 1, self.weight_filler, self.bias_filler)
-
-    def parameters(self, bottoms: Shapes) -> tuple[Parameter, ...]:
-        """One kernel and one bias for each channel."""
-        return self._for(bottoms[0]).parameters(bottoms)
-
-    def shapes(self, bottoms: Shapes) -> Shapes:
-        """As many channels as the bottom has."""
-        return self._for(bottoms[0]).shapes(bottoms)
-
-    def emit(self, e: Emitter, x: Sequence[Tensor], w: Sequence[Blob]) -> Sequence[str]:
-        """Conv."""
-        return self._for(x[0].shape).emit(e, x, w)
-
-
-LAYERS: dict[str, type[Layer]] = {
-    "Convolution": Convolution,
-    "Deconvolution": Deconvolution,
-    "DepthwiseConvolution": DepthwiseConvolution,
-    "ConvolutionDepthwise": ConvolutionDepthwise,
-}
+LAYERS: dict[str, type[Layer]] = {"Convolution": Convolution, "Deconvolution": Deconvolution}

@@ -9,6 +9,7 @@ import numpy as np
 
 from caffe_bn_convert.errors import UnsupportedError
 from caffe_bn_convert.layers.base import Filler, Layer, Parameter, Shapes, Source, require
+from caffe_bn_convert.layers.dialect import only
 from caffe_bn_convert.net.dim import Shape, fixed
 
 if TYPE_CHECKING:
@@ -49,6 +50,7 @@ class Input(DataSource):
     @classmethod
     def read(cls, source: Source) -> Self:
         """Reads ``input_param``."""
+        only(source.input_param, ())
         shapes = [_check_size(tuple(shape.dim)) for shape in source.input_param.shape]
         require(
             len(shapes) in (0, 1, source.tops),
@@ -127,6 +129,7 @@ class MemoryData(DataSource):
     def read(cls, source: Source) -> Self:
         """Reads ``memory_data_param``."""
         p = source.memory_data_param
+        only(p, ())
         shape = (int(p.batch_size), int(p.channels), int(p.height), int(p.width))
         require(all(shape), "memory_data_param needs batch_size, channels, height and width")
         return cls((shape, (shape[0],)))
@@ -146,6 +149,7 @@ class DummyData(Layer):
     def read(cls, source: Source) -> Self:
         """Reads ``dummy_data_param``; one shape or filler serves all tops."""
         p = source.dummy_data_param
+        only(p, ())
         shapes = [_check_size(tuple(shape.dim)) for shape in p.shape]
         if not shapes:
             columns = (p.num, p.channels, p.height, p.width)
@@ -165,7 +169,7 @@ class DummyData(Layer):
         values = [float(filler.value) for filler in fillers] or [0.0]
         shapes = shapes * count if len(shapes) == 1 else shapes
         values = values * count if len(values) == 1 else values
-        return cls(tuple(zip(shapes, values, strict=True)))
+        return cls(tuple(zip(map(fixed, shapes), values, strict=True)))
 
     def shapes(self, bottoms: Shapes) -> Shapes:  # noqa: ARG002
         """As the prototxt says."""
@@ -186,15 +190,20 @@ class LearnedBlob(Layer):
     BOTTOMS = (0, 0)
 
     shape: Shape = ()
+    filler: Filler = Filler()
 
     @classmethod
     def read(cls, source: Source) -> Self:
-        """Reads ``parameter_param``."""
-        return cls(_check_size(tuple(source.parameter_param.shape.dim)))
+        """Reads ``parameter_param``; forks can fill the blob, each by another name."""
+        p = source.parameter_param
+        fillers = ("filler", "blob_filler", "weight_filler")
+        only(p, fillers)
+        filler = next((Filler.read(p, name) for name in fillers if p.HasField(name)), Filler())
+        return cls(_check_size(tuple(p.shape.dim)), filler)
 
     def parameters(self, bottoms: Shapes) -> tuple[Parameter, ...]:  # noqa: ARG002
         """The blob itself."""
-        return (Parameter("value", self.shape, Filler()),)
+        return (Parameter("value", self.shape, self.filler),)
 
     def shapes(self, bottoms: Shapes) -> Shapes:  # noqa: ARG002
         """The blob's."""

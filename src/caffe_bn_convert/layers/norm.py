@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from caffe_bn_convert.layers.base import Filler, Layer, Parameter, Shapes, Source, canonical_axis, require
+from caffe_bn_convert.layers.dialect import only
 from caffe_bn_convert.layers.norm_forks import read_batch_norm
 from caffe_bn_convert.layers.normalized import emit_batch_normalization, normalized_by_batch
 from caffe_bn_convert.lint.finding import Finding
@@ -141,6 +142,7 @@ class Scale(Layer):
     def read(cls, source: Source) -> Self:
         """Reads ``scale_param``."""
         p = source.scale_param
+        only(p, ())
         return cls(
             p.axis,
             p.num_axes,
@@ -186,6 +188,7 @@ class Bias(Layer):
     def read(cls, source: Source) -> Self:
         """Reads ``bias_param``."""
         p = source.bias_param
+        only(p, ())
         return cls(p.axis, p.num_axes, source.bottoms == 2, Filler.read(p, "filler"))
 
     def span(self, bottoms: Shapes) -> tuple[int, int]:

@@ -9,6 +9,9 @@ import numpy as np
 
 from caffe_bn_convert.errors import UnsupportedError
 from caffe_bn_convert.layers.base import Layer, Shapes, Source, require
+from caffe_bn_convert.layers.conv import sides
+from caffe_bn_convert.layers.dialect import only
+from caffe_bn_convert.layers.inplace import refuse_in_place
 from caffe_bn_convert.lint.finding import Finding
 from caffe_bn_convert.net.dim import Dim, Shape, ceil_div, fixed, is_fixed
 from caffe_bn_convert.net.limits import INT_MAX, check_constant
@@ -30,6 +33,7 @@ class Axis:
 
     Attributes:
         kernel, stride, pad: as in the prototxt.
+        pad_end: the padding behind.
         ceil: whether the number of windows is rounded up.
         clip: whether a last window that starts behind the padded image is dropped. Caffe does that on both axes as soon
             as either has padding, and not at all without: then the last window can lie wholly outside.
@@ -40,12 +44,13 @@ class Axis:
     pad: int
     ceil: bool
     clip: bool
+    pad_end: int
 
     def windows(self, size: Dim) -> Dim:
         """How many windows there are along an axis of ``size``."""
         if self._clipped:
             return ceil_div(size + self.pad, self.stride)
-        span = size + 2 * self.pad - self.kernel
+        span = size + self.pad + self.pad_end - self.kernel
         count = (ceil_div(span, self.stride) if self.ceil else span // self.stride) + 1
         if not isinstance(size, int) and self.ceil and self.stride > self.kernel:
             raise UnsupportedError(
@@ -58,17 +63,17 @@ class Axis:
     def _clipped(self) -> bool:
         """Whether the last window is the last one that begins before ``size``.
 
-        Rounding up and dropping leaves the smaller of ``ceil((size + 2 pad - kernel) / stride) + 1`` and
+        Rounding up and dropping leaves the smaller of ``ceil((size + pad + pad_end - kernel) / stride) + 1`` and
         ``ceil((size + pad) / stride)``, and which that is does not depend on the size.
         """
-        return self.ceil and self.clip and self.pad + self.stride > self.kernel
+        return self.ceil and self.clip and self.pad_end + self.stride > self.kernel
 
     def end(self, size: Dim) -> int:
         """The padding behind the image that gives ONNX just these windows with ``ceil_mode=0``."""
         if isinstance(size, int):
             count = int(self.windows(size))
             return max(0, (count - 1) * self.stride + self.kernel - size - self.pad)
-        return self.kernel - 1 if self._clipped else self.pad + (self.stride - 1 if self.ceil else 0)
+        return self.kernel - 1 if self._clipped else self.pad_end + (self.stride - 1 if self.ceil else 0)
 
     def cells(self, size: int) -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]:
         """For every window how many cells of the image it holds, and how many Caffe divides by.
@@ -78,7 +83,7 @@ class Axis:
         count = int(self.windows(size))
         check_constant(count, "the map of its windows")
         start = np.arange(count) * self.stride - self.pad
-        divisor = np.minimum(start + self.kernel, size + self.pad) - start
+        divisor = np.minimum(start + self.kernel, size + self.pad_end) - start
         held = np.minimum(start + self.kernel, size) - np.maximum(start, 0)
         return held, divisor
 
@@ -97,11 +102,14 @@ class Pooling(Layer):
     is_global: bool = False
     ceil: bool = True
     mask: bool = False
+    pad_end: tuple[int, int] | None = None
 
     @classmethod
     def read(cls, source: Source) -> Self:
         """Reads ``pooling_param``."""
+        refuse_in_place(source)
         p = source.pooling_param
+        only(p, ("ceil_mode", "torch_pooling", "pad_l", "pad_r", "pad_t", "pad_b"))
         method = p.DESCRIPTOR.fields_by_name["pool"].enum_type.values_by_number[p.pool].name
         if method == "STOCHASTIC":
             raise UnsupportedError("STOCHASTIC pooling is random", hint="pool: AVE is what it stands for on average")
@@ -111,14 +119,22 @@ class Pooling(Layer):
         kernel = (p.kernel_h, p.kernel_w) if p.HasField("kernel_h") or p.HasField("kernel_w") else (p.kernel_size,) * 2
         stride = (p.stride_h, p.stride_w) if p.HasField("stride_h") or p.HasField("stride_w") else (p.stride,) * 2
         pad = (p.pad_h, p.pad_w) if p.HasField("pad_h") or p.HasField("pad_w") else (p.pad,) * 2
+        near, far = sides(p)
+        if any((*near, *far)):
+            require(pad == (0, 0), "pad and pad_l, pad_r, pad_t or pad_b are given together")
+            require(all(f < k for f, k in zip(far, kernel, strict=True)), "pad must be smaller than the kernel")
+            pad = near
         _check(p, kernel, stride, pad)
-        return cls(method, kernel, stride, pad, p.global_pooling, rounds_up(p), source.tops == 2)
+        end = far if near != far else None
+        return cls(method, kernel, stride, pad, p.global_pooling, rounds_up(p), source.tops == 2, end)
 
     def axes(self, x: Shape) -> tuple[Axis, Axis]:
         """How the window moves over a bottom of this shape."""
-        clip = any(self.pad)
+        ends = self.pad if self.pad_end is None else self.pad_end
+        clip = any((*self.pad, *ends))
         kernel = fixed(x[2:]) if self.is_global else self.kernel
-        h, w = (Axis(k, s, p, self.ceil, clip) for k, s, p in zip(kernel, self.stride, self.pad, strict=True))
+        each = zip(kernel, self.stride, self.pad, ends, strict=True)
+        h, w = (Axis(k, s, p, self.ceil, clip, end) for k, s, p, end in each)
         return h, w
 
     def shapes(self, bottoms: Shapes) -> Shapes:
@@ -277,7 +293,9 @@ def rounds_up(p: Any) -> bool:
     """Whether the number of windows is rounded up: Caffe's default; forks spell the other in several ways."""
     if p.HasField("round_mode"):
         return bool(p.round_mode == 0)
-    return bool(p.ceil_mode) if p.HasField("ceil_mode") else True
+    if p.HasField("ceil_mode"):
+        return bool(p.ceil_mode)
+    return not p.torch_pooling
 
 
 LAYERS: dict[str, type[Layer]] = {"Pooling": Pooling}

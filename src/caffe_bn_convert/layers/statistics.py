@@ -9,6 +9,7 @@ from caffe_bn_convert.errors import ResourceLimitError
 from caffe_bn_convert.layers.base import Filler, Layer, Parameter, Shapes, Source, require
 from caffe_bn_convert.layers.dialect import only
 from caffe_bn_convert.layers.grn import WindowsNormalize
+from caffe_bn_convert.layers.inplace import refuse_in_place
 from caffe_bn_convert.layers.power import linear
 
 if TYPE_CHECKING:
@@ -81,7 +82,10 @@ class LRN(Layer):
         require(p.local_size % 2 == 1, f"local_size {p.local_size} is even; Caffe takes odd ones only")
         if p.local_size > MAX_SIZE:
             raise ResourceLimitError(f"local_size {p.local_size} is more than {MAX_SIZE}")
-        return cls(p.local_size, p.alpha, p.beta, p.k, p.norm_region == 1)
+        within = p.norm_region == 1
+        if not within:
+            refuse_in_place(source)  # Caffe writes the scales to the top before it reads the bottom
+        return cls(p.local_size, p.alpha, p.beta, p.k, within)
 
     def shapes(self, bottoms: Shapes) -> Shapes:
         """The bottom's."""

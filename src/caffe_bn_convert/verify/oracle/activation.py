@@ -95,10 +95,11 @@ def prelu(layer: Layer, bottoms: list[Array], blobs: Blobs) -> list[Array]:
 
 
 def relu(layer: Layer, bottoms: list[Array], _blobs: Blobs) -> list[Array]:
-    """relu_layer.cpp: max(x, 0) + negative_slope * min(x, 0), for any slope."""
+    """relu_layer.cpp: max(x, 0) + negative_slope * min(x, 0), for any slope; at most 6 with synopsys-caffe's relu6."""
     x, slope = bottoms[0], layer.parameter.relu_param.negative_slope
     y = np.maximum(x, 0)
-    return [y + slope * np.minimum(x, 0) if slope else y]
+    y = y + slope * np.minimum(x, 0) if slope else y
+    return [np.minimum(y, 6) if fields(layer, "relu_param").flag("relu6", default=False) else y]
 
 
 def sigmoid(_layer: Layer, bottoms: list[Array], _blobs: Blobs) -> list[Array]:

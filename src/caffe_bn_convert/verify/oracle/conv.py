@@ -6,6 +6,8 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from caffe_bn_convert.errors import InvalidNetError
 
 from .correlate import convolve, deconvolve, windows
@@ -62,15 +64,29 @@ def _spread(name: str, values: tuple[int, ...], axes: int, default: int | None) 
 
 
 def _dilation(layer: Layer, axes: int) -> tuple[int, ...]:
-    """``dilation``; DeepLab calls it ``hole``, or ``hole_h`` and ``hole_w``."""
+    """``dilation``; DeepLab calls it ``hole`` (``hole_h``, ``hole_w``), FCN's fork ``filter_stride``."""
     values = tuple(layer.parameter.convolution_param.dilation)
     given = fields(layer, "convolution_param")
     holes = tuple(given.integer(name, given.integer("hole", 1)) for name in ("hole_h", "hole_w"))
+    if holes == (1, 1):
+        plain = given.integer("filter_stride", 1)
+        holes = tuple(given.integer(f"filter_stride_{axis}", plain) for axis in "hw")
+    if holes == (1, 1):
+        holes = tuple(given.integer(f"dilation_{axis}", 1) for axis in "hw")
     if not values and holes != (1, 1):
         if axes != 2:
             raise InvalidNetError("hole is for 2 spatial axes")
         return holes
     return _spread("dilation", values, axes, 1)
+
+
+def _bordered(layer: Layer, x: Array) -> Array:
+    """The bottom in the border of zeros that synopsys-caffe's ``pad_t``, ``pad_b``, ``pad_l`` and ``pad_r`` say."""
+    given = fields(layer, "convolution_param")
+    top, bottom, left, right = (given.integer(f"pad_{side}", 0) for side in "tblr")
+    if not (top or bottom or left or right):
+        return x
+    return np.pad(x, [(0, 0)] * (x.ndim - 2) + [(top, bottom), (left, right)])
 
 
 def _groups(layer: Layer, channels: int) -> tuple[int, int]:
@@ -102,9 +118,12 @@ def convolution(layer: Layer, bottoms: list[Array], blobs: Blobs) -> list[Array]
     w = weight(layer, blobs, 0, shape, layer.parameter.convolution_param.weight_filler)
     b = _bias(layer, blobs, outputs)
     return [
-        _around(x, g.axis, lambda y: convolve(y, w, b, stride=g.stride, pad=g.pad, dilation=g.dilation, group=group))
+        _around(
+            _bordered(layer, x), g.axis,
+            lambda y: convolve(y, w, b, stride=g.stride, pad=g.pad, dilation=g.dilation, group=group),
+        )
         for x in bottoms
-    ]
+    ]  # fmt: skip
 
 
 def deconvolution(layer: Layer, bottoms: list[Array], blobs: Blobs) -> list[Array]:

@@ -32,6 +32,7 @@ class Line:
     stride: int
     pad: int
     count: int
+    end: int
 
     def place(self, cell: int) -> tuple[slice, slice]:
         """Where kernel cell ``cell`` lies inside the image: which windows, and which image cells."""
@@ -46,19 +47,25 @@ class Line:
     def lengths(self) -> Array:
         """What each window counts for in AVE: padding, but nothing beyond size + pad; may be 0 or negative."""
         start = np.arange(self.count) * self.stride - self.pad
-        return np.asarray(np.minimum(start + self.kernel, self.size + self.pad) - start)
+        return np.asarray(np.minimum(start + self.kernel, self.size + self.end) - start)
 
 
 Plane = tuple[Line, Line]
 
 
-def planes(x: Array, kernel: tuple[int, int], stride: tuple[int, int], pad: tuple[int, int], *, floor: bool) -> Plane:
-    """``PoolingLayer::Reshape``; raises InvalidNetError where that aborts."""
+Pair = tuple[int, int]
+
+
+def planes(x: Array, kernel: Pair, stride: Pair, pad: Pair, *, floor: bool, ends: Pair | None = None) -> Plane:
+    """``PoolingLayer::Reshape``; ``ends`` is the padding behind, if it is another. Raises InvalidNetError as it does."""
+    ends = pad if ends is None else ends
     if x.ndim != 4:
         raise InvalidNetError(f"Pooling needs a bottom of 4 axes, not {x.ndim}")
     round_to = math.floor if floor else math.ceil
-    counts = [round_to((n + 2 * p - k) / s) + 1 for n, k, s, p in zip(x.shape[2:], kernel, stride, pad, strict=True)]
-    if any(pad):
+    counts = [
+        round_to((n + p + e - k) / s) + 1 for n, k, s, p, e in zip(x.shape[2:], kernel, stride, pad, ends, strict=True)
+    ]
+    if any(pad) or any(ends):
         # Only with padding, and then on both axes, must the last window start inside the padded image.
         counts = [
             count - 1 if (count - 1) * s >= n + p else count
@@ -66,7 +73,7 @@ def planes(x: Array, kernel: tuple[int, int], stride: tuple[int, int], pad: tupl
         ]
     if min(counts) < 1:
         raise InvalidNetError(f"a kernel of {kernel} does not fit into {x.shape[2:]} with a pad of {pad}")
-    lines = [Line(*values) for values in zip(x.shape[2:], kernel, stride, pad, counts, strict=True)]
+    lines = [Line(*values) for values in zip(x.shape[2:], kernel, stride, pad, counts, ends, strict=True)]
     return lines[0], lines[1]
 
 
@@ -122,7 +129,12 @@ def pooling(layer: Layer, bottoms: list[Array], _blobs: Blobs) -> list[Array]:
     x, p = bottoms[0], layer.parameter.pooling_param
     kernel, stride, pad = _kernel(p, x), _pair(p, "stride"), _pair(p, "pad")
     _check(p, kernel, stride, pad)
-    plane = planes(x, kernel, stride, pad, floor=_floors(layer))
+    given = fields(layer, "pooling_param")
+    top, bottom, left, right = (given.integer(f"pad_{side}", 0) for side in "tblr")
+    ends = None
+    if top or bottom or left or right:
+        pad, ends = (top, left), (bottom, right)
+    plane = planes(x, kernel, stride, pad, floor=_floors(layer), ends=ends)
     method = _method(p)
     if method == "MAX":
         return list(masked_maximum(x, plane)) if layer.tops > 1 else [maximum(x, plane)]
@@ -167,10 +179,13 @@ def _check(p: Any, kernel: tuple[int, int], stride: tuple[int, int], pad: tuple[
 
 
 def _floors(layer: Layer) -> bool:
-    """``round_mode: FLOOR``; several forks write ``ceil_mode: false``."""
+    """``round_mode: FLOOR``; several forks write ``ceil_mode: false``, NVIDIA's ``torch_pooling: true``."""
     p = layer.parameter.pooling_param
     floor = bool(p.round_mode == p.DESCRIPTOR.enum_values_by_name["FLOOR"].number)
-    return floor or not fields(layer, "pooling_param").flag("ceil_mode", default=True)
+    given = fields(layer, "pooling_param")
+    if p.HasField("round_mode") or given.has("ceil_mode"):
+        return floor or not given.flag("ceil_mode", default=True)
+    return given.flag("torch_pooling", default=False)
 
 
 def spp(layer: Layer, bottoms: list[Array], _blobs: Blobs) -> list[Array]:
