@@ -8,6 +8,7 @@ import caffe_bn_convert as cbc
 from caffe_bn_convert.caffe.prototxt.read import parse_net
 from caffe_bn_convert.caffe.upgrade import upgrade
 from caffe_bn_convert.errors import ConversionError, InvalidNetError, ResourceLimitError
+from caffe_bn_convert.net import limits
 from caffe_bn_convert.net.dim import Symbol, volume
 from caffe_bn_convert.net.limits import INT_MAX
 from tests.nets import input_layer, layer, write_net
@@ -36,9 +37,6 @@ REFUSED_BY_CAFFE = {
 }  # fmt: skip
 BEYOND_SANITY = {
     "filler": source("Parameter", f"parameter_param {{ shape {{ dim: {HUGE} }} }}"),
-    "many fillers": input_layer(1, 8000) + "".join(
-        layer("InnerProduct", f"top{i}", rest=f"inner_product_param {{ num_output: 8000 {ONES} }}") for i in range(3)
-    ),
     "windows": input_layer(1, 1, 1, HUGE) + layer("Pooling", "top", rest="pooling_param { pool: MAX kernel_h: 1 kernel_w: 2 }"),
     "divisors": input_layer(1, 1, 9000, 9000) + layer("Pooling", "top", rest="pooling_param { pool: AVE kernel_size: 3 pad: 1 }"),
     "boxes": input_layer(1, 1, 3000, 3000) + layer("PriorBox", "top", "data data", rest="prior_box_param { min_size: 3 }"),
@@ -62,6 +60,15 @@ def test_what_caffe_would_refuse(tmp_path, what):
 def test_what_would_take_all_memory(tmp_path, what):
     with pytest.raises(ResourceLimitError):
         converted(tmp_path, BEYOND_SANITY[what])
+
+
+def test_the_fillers_of_a_net_count_together(tmp_path, monkeypatch):
+    monkeypatch.setattr(limits, "MAX_FILLED", 1000)
+    text = "".join(
+        layer("InnerProduct", f"top{i}", rest=f"inner_product_param {{ num_output: 9 {ONES} }}") for i in range(3)
+    )
+    with pytest.raises(ResourceLimitError):
+        converted(tmp_path, input_layer(1, 50) + text)
 
 
 def test_the_largest_blob_is_allowed(tmp_path):
@@ -130,3 +137,17 @@ def test_labels_of_many_losses_are_left_out_in_one_pass(tmp_path):
     prototxt, _ = write_net(tmp_path, text)
     conversion = cbc.convert(prototxt)
     assert (conversion.graph.inputs, [node.name for node in conversion.graph.nodes]) == (("data",), ["top"])
+
+
+@pytest.mark.parametrize(
+    ("kind", "rest"),
+    [
+        ("Convolution", "convolution_param { num_output: 1 kernel_size: 1 }"),
+        ("Pooling", "pooling_param { kernel_size: 1 }"),
+        ("LRN", ""),
+        ("Interp", "interp_param { zoom_factor: 2 }"),
+    ],
+)
+def test_what_cannot_work_in_place(tmp_path, kind, rest):
+    with pytest.raises(InvalidNetError, match="in place"):
+        converted(tmp_path, PICTURE + layer("TanH", "a") + layer(kind, "b", "a", "a", rest))

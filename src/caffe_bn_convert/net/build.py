@@ -13,6 +13,7 @@ from caffe_bn_convert.layers.catalogue import NOT_SUPPORTED
 from caffe_bn_convert.layers.data import DataSource
 from caffe_bn_convert.lint.finding import Finding
 from caffe_bn_convert.lint.rules import RULES
+from caffe_bn_convert.net.dim import volume
 from caffe_bn_convert.net.ir import Graph, Node
 from caffe_bn_convert.net.limits import check_blob, require_fillable
 from caffe_bn_convert.net.weights import fit, to_fill
@@ -198,9 +199,7 @@ class _Builder:
         where = replace(definition.where(), file=self.net.file)
         for parameter in expected:
             check_blob(parameter.shape, f"the {parameter.role}")
-        for name, shape in zip(tops, layer.shapes(given), strict=True):
-            check_blob(shape, f'blob "{name}"')
-            self.shapes[name] = shape
+        self._take_shapes(definition, given, tops, layer.shapes(given))
         if weights_needed:
             self.filled += to_fill(found, expected)
             require_fillable(self.filled)
@@ -209,6 +208,21 @@ class _Builder:
             findings += layer.findings(given, blobs)
         self.findings += [replace(finding, where=finding.where.filled(where)) for finding in findings]
         self.nodes.append(Node(definition.name, definition.type, layer, bottoms, tops, blobs, where))
+
+    def _take_shapes(
+        self, definition: LayerDefinition, given: Sequence[Shape], tops: Sequence[str], shapes: Sequence[Shape]
+    ) -> None:
+        """Note the shapes of a layer's tops; one that lies in its bottom's memory must fit there."""
+        blobs = zip(definition.parameter.bottom, given, strict=True)
+        held = {blob: volume(shape) for blob, shape in blobs}
+        for blob, name, shape in zip(definition.parameter.top, tops, shapes, strict=True):
+            check_blob(shape, f'blob "{name}"')
+            if held.get(blob, volume(shape)) != volume(shape):
+                raise InvalidNetError(
+                    f'it works in place on "{blob}", but its top has another size',
+                    hint="give its top a name of its own",
+                )
+            self.shapes[name] = shape
 
     def add_views(self, views: list[View], index: int) -> None:
         """Add the views that are needed before layer ``index``."""
