@@ -329,11 +329,13 @@ def input_shapes(batch: int | str | None, shapes: Mapping[str, Sequence[int | st
 
 
 def _dim(value: Any) -> Dim:
-    if isinstance(value, str) and not value.isdigit():
-        if not value.isidentifier():
+    if isinstance(value, str):
+        if value.isidentifier():
+            return Symbol.named(value)
+        if not (value.isascii() and value.isdigit() and len(value) < 20):
             raise UsageError(f'"{value}" is neither a size nor a name for a dynamic axis')
-        return Symbol.named(value)
-    if int(value) < 1:
+        value = int(value)
+    if not hasattr(value, "__index__") or value < 1:
         raise UsageError(f"{value} is no size for an axis")
     return int(value)
 

@@ -7,7 +7,8 @@ import pytest
 import caffe_bn_convert as cbc
 from caffe_bn_convert.caffe.prototxt.read import parse_net
 from caffe_bn_convert.caffe.upgrade import upgrade
-from caffe_bn_convert.errors import ConversionError, InvalidNetError, ResourceLimitError
+from caffe_bn_convert.conversion import input_shapes
+from caffe_bn_convert.errors import ConversionError, InvalidNetError, ResourceLimitError, UsageError
 from caffe_bn_convert.net import limits
 from caffe_bn_convert.net.dim import Symbol, volume
 from caffe_bn_convert.net.limits import INT_MAX
@@ -151,3 +152,9 @@ def test_labels_of_many_losses_are_left_out_in_one_pass(tmp_path):
 def test_what_cannot_work_in_place(tmp_path, kind, rest):
     with pytest.raises(InvalidNetError, match="in place"):
         converted(tmp_path, PICTURE + layer("TanH", "a") + layer(kind, "b", "a", "a", rest))
+
+
+@pytest.mark.parametrize("size", [0, -1, 2.5, None, "", "2.5", "-3", "²", "9" * 5000])
+def test_what_is_no_size(size):
+    with pytest.raises(UsageError):
+        input_shapes(None, {"data": [size, 3]})
