@@ -131,6 +131,10 @@ class Layer:
         """What is legal here but suspicious."""
         return ()
 
+    def remark(self) -> str | None:
+        """What the user should hear about this layer in ONNX, as against Caffe; None for nothing."""
+        return None
+
 
 @dataclass(frozen=True, slots=True)
 class Identity(Layer):

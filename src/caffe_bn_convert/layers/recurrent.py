@@ -60,6 +60,12 @@ class Recurrent(Layer):
         fillers = Filler.read(p, "weight_filler"), Filler.read(p, "bias_filler")
         return cls(p.num_output, p.expose_hidden, source.bottoms == least + 1, *fillers)
 
+    def remark(self) -> str | None:
+        """Caffe's layer remembers, ONNX's does not."""
+        if self.exposed:
+            return "its state is an input and an output"
+        return "every run starts from state 0; Caffe keeps the state of the forward pass before"
+
     def parameters(self, bottoms: Shapes) -> tuple[Parameter, ...]:
         """Weights and bias of the input, weights of the static input, weights of the state."""
         self.shapes(bottoms)
