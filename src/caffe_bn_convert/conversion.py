@@ -16,12 +16,16 @@ from caffe_bn_convert.errors import InvalidNetError, UsageError
 from caffe_bn_convert.layers import LAYERS
 from caffe_bn_convert.net.build import InputShapes, build, judge
 from caffe_bn_convert.net.custom import known_by, without_custom
+from caffe_bn_convert.net.cut import cut_at_raw as cut
+from caffe_bn_convert.net.cut import end_behind
+from caffe_bn_convert.net.dialects import take_dialects
 from caffe_bn_convert.net.dim import Symbol
 from caffe_bn_convert.net.losses import leave_out_losses, name_losses
 from caffe_bn_convert.net.outputs import expose_blobs
 from caffe_bn_convert.net.passes import PASSES, fold_batchnorm
 from caffe_bn_convert.net.passes.fold_into_conv import fold_into_conv
 from caffe_bn_convert.net.passes.preprocess import input_of, preprocess
+from caffe_bn_convert.net.sources import unknown_sources_as_inputs
 from caffe_bn_convert.net.weights import Located, locate
 
 if TYPE_CHECKING:
@@ -217,6 +221,8 @@ def convert(
     layers: Mapping[str, type[Layer]] = LAYERS,
     oracle: Mapping[str, Rule] | None = None,
     custom_domain: str | None = None,
+    cut_at_raw: bool = False,
+    dialects: Mapping[str, str] | None = None,
 ) -> Conversion:
     """Convert a Caffe net.
 
@@ -242,6 +248,8 @@ def convert(
         layers: the layer types; add your own with ``LAYERS | {...}``.
         oracle: NumPy rules for types of your own, by which they are verified.
         custom_domain: write layers of unknown types as nodes of this domain; ``shapes`` tells what their tops are.
+        cut_at_raw: end detectors in front of the suppression of boxes: locations, confidences and priors are outputs.
+        dialects: by layer or type, whose of several layers of one name is meant (:data:`~.net.dialects.DIALECTS`).
 
     Raises:
         UnreadableError: a file cannot be read for what it should be.
@@ -262,11 +270,16 @@ def convert(
     phase = phase_of(net, phase)
     net = filter_state(net, phase, level, tuple(stages))
     net, notes = (name_losses(net), []) if keep_losses else leave_out_losses(net)
+    net = take_dialects(end_behind(net, until), dialects or {})
+    if cut_at_raw:
+        net, said = cut(net)
+        notes = [*notes, *said]
     located = locate(net, sources)
     inputs = input_shapes(batch, shapes)
     if custom_domain is not None:
         layers, inputs, said = known_by(custom_domain, net, layers, inputs)
         notes = [*notes, *said]
+    net = unknown_sources_as_inputs(net, layers, inputs.given)
     graph, findings = build(net, located, layers, phase=phase, inputs=inputs)
     findings = judge(findings, [allow] if isinstance(allow, str) else allow)
     graph = expose_blobs(graph, until, expose)
@@ -305,7 +318,9 @@ def shapes(
     net = filter_state(net, phase, level, tuple(stages))
     net = name_losses(net) if keep_losses else leave_out_losses(net)[0]
     located = Located(((),) * len(net.layers))
-    graph, _ = build(net, located, layers, phase=phase, inputs=input_shapes(batch, shapes), weights_needed=False)
+    inputs = input_shapes(batch, shapes)
+    net = unknown_sources_as_inputs(net, layers, inputs.given)
+    graph, _ = build(net, located, layers, phase=phase, inputs=inputs, weights_needed=False)
     return graph
 
 

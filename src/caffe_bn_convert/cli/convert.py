@@ -26,6 +26,9 @@ if TYPE_CHECKING:
               help="Record the digests of the sources in the metadata.")  # fmt: skip
 @click.option("--until", multiple=True, metavar="BLOB", help="End the net at this blob; repeatable.")
 @click.option("--expose", multiple=True, metavar="BLOB", help="Make this inner blob an output too; repeatable.")
+@click.option("--cut-at-raw", is_flag=True,
+              help="End detectors in front of the suppression of boxes, for runtimes without NonMaxSuppression.")  # fmt: skip
+@options.DIALECTS
 @click.option("--keep-losses", is_flag=True, help="Compute losses and Accuracy instead of leaving them out.")
 @click.option("--as-deploy", is_flag=True, help="Convert what `deploy` makes of a training prototxt.")
 @click.option("--no-fold", is_flag=True, help="Keep BatchNorm and Scale apart.")

@@ -98,6 +98,22 @@ def take_precision(options: dict[str, Any]) -> str:
     return "float16" if whole else "float16-weights" if weights else "float32"
 
 
+def _dialects(_context: click.Context, _option: click.Parameter, values: tuple[str, ...]) -> dict[str, str]:
+    pairs = [value.rpartition("=") for value in values]
+    for name, equals, dialect in pairs:
+        if not (name and equals and dialect):
+            raise click.BadParameter(f'"{name or dialect}" is not of the form LAYER=NAME or TYPE=NAME')
+    return {name: dialect for name, _, dialect in pairs}
+
+
+DIALECTS = click.option(
+    "--dialect",
+    "dialects",
+    multiple=True,
+    callback=_dialects,
+    metavar="LAYER|TYPE=NAME",
+    help="Whose of several layers of one name is meant, as in BatchNorm=nvidia; a wrong NAME lists them. Repeatable.",
+)
 ALLOW = click.option(
     "--allow",
     multiple=True,

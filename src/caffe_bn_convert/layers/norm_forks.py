@@ -24,7 +24,7 @@ import numpy as np
 
 from caffe_bn_convert.errors import UnsupportedError
 from caffe_bn_convert.layers.base import Filler, Layer, Parameter, Shapes, Source, require
-from caffe_bn_convert.layers.dialect import only
+from caffe_bn_convert.layers.dialect import only, taken_for
 from caffe_bn_convert.layers.normalized import emit_batch_normalization, normalized_by_batch
 from caffe_bn_convert.lint.finding import Finding
 from caffe_bn_convert.net.dim import fixed
@@ -42,6 +42,11 @@ if TYPE_CHECKING:
 LEAST_EPS = float(np.float32(1e-5))
 # caffe-segnet's bn_layer.cpp.
 SEGNET_EPS = float(np.float32(1e-9))
+_KNOWN = (
+    "mean, variance, factor (BVLC); mean, variance; mean, variance, scale, bias; mean, variance, (1), scale (Intel); "
+    "mean, variance, (1), scale, bias (NVIDIA 0.16 and Intel); scale, bias, mean, variance, (1) (NVIDIA 0.15, Xilinx)"
+)
+_KNOWN_BN = "scale, bias, mean, variance (PSPNet) and scale, bias (SegNet)"
 _FIELDS = ("scale_filler", "bias_filler", "filler", "use_weight_bias", "bias_term", "update_global_stats")
 
 
@@ -86,12 +91,13 @@ class ForkNorm(Layer):
         Raises:
             UnsupportedError: nothing tells whether the statistics are to be divided by the third blob.
         """
-        yield Finding("DIA001", f"taken for {self.whose}, by its blobs: {', '.join(self.roles) or 'none'}")
+        yield taken_for(self.whose, f"by its blobs: {', '.join(self.roles) or 'none'}")
         values = self._values(w)
         if "factor" in values and not self.factor_is_sure and float(values["factor"][0]) != 1:
             raise UnsupportedError(
                 f"its third blob is {float(values['factor'][0]):g}: Intel's Caffe divides by it, NVIDIA's does not",
-                hint="write scale_bias: true (NVIDIA) or use_weight_bias: true (Intel) into batch_norm_param",
+                hint="say whose it is: --dialect LAYER=nvidia or --dialect LAYER=intel (or write scale_bias: true or "
+                "use_weight_bias: true into batch_norm_param)",
             )
         if self.batch:
             yield Finding("BN004", "it normalises by the statistics of the batch")
@@ -167,7 +173,9 @@ def _by_blobs(p: Any, shapes: BlobShapes, single: list[bool]) -> ForkNorm:
         roles = (*statistics, "factor", "scale", "bias")
         return ForkNorm("Intel's BatchNorm", roles, eps, given=shapes, factor_is_sure=intel and not nvidia)
     told = ", ".join("×".join(map(str, shape)) or "()" for shape in shapes)
-    raise UnsupportedError(f"no fork is known whose BatchNorm has {count} blobs of these shapes: {told}")
+    raise UnsupportedError(
+        f"no fork is known whose BatchNorm has {count} blobs of these shapes: {told}", hint=f"known are {_KNOWN}"
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -186,7 +194,7 @@ class BN(Layer):
             return _segnet(p, shapes)
         if count == 4:
             return _pspnet(p, shapes, source.phase)
-        raise UnsupportedError(f"no fork is known whose BN has {count} blobs")
+        raise UnsupportedError(f"no fork is known whose BN has {count} blobs", hint=f"known are {_KNOWN_BN}")
 
 
 def _segnet(p: Any, shapes: BlobShapes | None) -> ForkNorm:

@@ -10,17 +10,18 @@ import numpy as np
 from caffe_bn_convert.errors import UnsupportedError
 from caffe_bn_convert.export.elem_types import INT64
 from caffe_bn_convert.layers.base import Layer, Shapes, Source, require
-from caffe_bn_convert.layers.dialect import only
+from caffe_bn_convert.layers.dialect import only, taken_for
 from caffe_bn_convert.net.dim import Dim, Shape, fixed, is_fixed, show
 from caffe_bn_convert.net.limits import INT_MAX
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
     from typing_extensions import Self
 
     from caffe_bn_convert.caffe.blob import Blob
     from caffe_bn_convert.export.emitter import Emitter, Tensor
+    from caffe_bn_convert.lint.finding import Finding
 
 TO_THE_END = 2**31 - 1
 
@@ -124,6 +125,12 @@ class Nearest(Layer):
 
     down: int
     across: int
+    whose: str = ""
+
+    def findings(self, bottoms: Shapes, w: Sequence[Blob]) -> Iterable[Finding]:  # noqa: ARG002
+        """DIA001, where the type has several meanings."""
+        if self.whose:
+            yield taken_for(self.whose, "by its single bottom and its fields")
 
     def shapes(self, bottoms: Shapes) -> Shapes:
         """Height and width multiplied."""
@@ -194,6 +201,10 @@ class Unpooling(Layer):
         factors = zip(plane, self.scale, self.less, strict=True)
         return ((n, c, *(self.size or [size * by - cut for size, by, cut in factors])),)
 
+    def findings(self, bottoms: Shapes, w: Sequence[Blob]) -> Iterable[Finding]:  # noqa: ARG002
+        """DIA001."""
+        yield taken_for("SegNet's Upsample", "by its second bottom, a mask")
+
     def emit(self, e: Emitter, x: Sequence[Tensor], w: Sequence[Blob]) -> Sequence[str]:  # noqa: ARG002
         """ScatterElements on zeros. (MaxUnpool is wrong where the plane is not the pooling's bottom.)"""
         top = self.shapes(tuple(t.shape for t in x))[0]
@@ -225,9 +236,10 @@ class Upsample(Layer):
             if not p.HasField("mode") or p.mode != 0:
                 raise UnsupportedError("Upsample with mode BILINEAR has no meaning that forks agree on")
             require(not p.HasField("scale"), "scale and height_scale/width_scale are of different forks")
-            return Nearest(_whole(p.height_scale, "height_scale"), _whole(p.width_scale, "width_scale"))
+            factors = _whole(p.height_scale, "height_scale"), _whole(p.width_scale, "width_scale")
+            return Nearest(*factors, "YOLO v5's Upsample, nearest neighbours")
         scale = _whole(p.scale, "scale")
-        return Nearest(scale, scale)
+        return Nearest(scale, scale, "YOLO's Upsample, nearest neighbours")
 
 
 def _whole(value: float, name: str) -> int:

@@ -30,8 +30,13 @@ LEFT_OUT: frozenset[str] = frozenset(
         "SmoothL1LossOHEM",
         "MultiBoxLoss",
         "DetectionEvaluate",
+        *("AffinityLoss", "CTCLoss", "CenterLoss", "CtcLoss", "DiceCoefLoss", "L1Loss", "RegionLoss", "SqueezeDetLoss"),
+        *("TripletLoss", "WeightEuclideanLoss", "Yolov3", "YoloSeg", "BoxAnnotatorOHEM", "EvalDetection"),
+        *("LabelsequenceAccuracy", "SEG_ACCURACY", "SegAccuracy", "ELTWISE_ACCURACY", "SegmentationEvaluate"),
+        *("HDF5Output", "MAT_WRITE", "MatWrite"),
     }
 )
+"""Losses and measures, of forks too, and what only writes files."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,8 +48,9 @@ class Note:
 
 
 def is_loss(layer: LayerDefinition) -> bool:
-    """Whether a layer is of a type in ``LEFT_OUT``."""
-    return layer.type in LEFT_OUT
+    """Whether a layer is of a type in ``LEFT_OUT``, or a Python layer with a loss weight."""
+    parameter = layer.parameter
+    return layer.type in LEFT_OUT or (layer.type == "Python" and any(weight for weight in parameter.loss_weight))
 
 
 def leave_out_losses(
