@@ -165,7 +165,7 @@ def test_every_stage_runs_once(tmp_path) -> None:
         "fold_batchnorm",
         "emit",
         "check",
-        "_write_model",
+        "write_model",
     )
     for name in once:
         both = counts[name] if hasattr(calls.__code__, "co_qualname") else min(counts[name], 1)

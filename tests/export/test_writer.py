@@ -9,7 +9,7 @@ import onnxruntime as ort
 import pytest
 
 import caffe_bn_convert as cbc
-from caffe_bn_convert.export.writer import varint
+from caffe_bn_convert.export.wire import varint
 from tests.nets import input_layer, layer, write_net
 from tests.paths import FIXTURES
 
@@ -124,7 +124,7 @@ def test_in_place_is_refused_where_onnx_cannot_point(net, tmp_path, kind):
 
 
 def test_the_folder_must_exist(net, tmp_path):
-    with pytest.raises(cbc.CannotWriteError, match="cannot write .*No such file"):
+    with pytest.raises(cbc.CannotWriteError, match=r"cannot write .*No such file"):
         cbc.convert(*net).save(tmp_path / "nowhere" / "out.onnx")
     with pytest.raises(cbc.CannotWriteError, match="is a folder"):
         cbc.convert(*net).save(tmp_path)

@@ -130,7 +130,7 @@ class Emitter:
     def constant(self, value: Any, hint: str = "constant", dtype: Any = np.float32) -> str:
         """The name of an initializer with this value; equal ones are shared."""
         array = np.ascontiguousarray(np.asarray(value, dtype=dtype)).reshape(np.shape(value))
-        key = (array.dtype.str, array.shape, hashlib.sha256(array).digest())
+        key = (array.dtype.str, array.shape, hashlib.sha256(array.data).digest())
         if key not in self._equal:
             self._computed += array.size
             check_computed(self._computed)

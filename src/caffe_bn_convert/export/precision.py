@@ -13,7 +13,8 @@ import onnx
 
 from caffe_bn_convert.errors import UsageError, VerificationError
 from caffe_bn_convert.export.half import computing_in_half, weights_as_half
-from caffe_bn_convert.export.writer import fits_in_one_file, written
+from caffe_bn_convert.export.pending import written
+from caffe_bn_convert.export.writer import fits_in_one_file
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence

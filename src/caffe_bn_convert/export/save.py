@@ -10,8 +10,9 @@ import onnx
 
 from caffe_bn_convert.errors import UsageError
 from caffe_bn_convert.export.model import array_of
-from caffe_bn_convert.export.writer import Pending, fits_in_one_file
-from caffe_bn_convert.export.writer import written as write
+from caffe_bn_convert.export.pending import Pending
+from caffe_bn_convert.export.pending import written as write
+from caffe_bn_convert.export.writer import fits_in_one_file
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
 def written(
     conversion: Conversion, target: Path, weights: str, provenance: str, progress: Callable[[int], None]
 ) -> Iterator[Pending]:
-    """The model in a temporary file beside ``target``; see :func:`caffe_bn_convert.export.writer.written`."""
+    """The model in a temporary file beside ``target``; see :func:`caffe_bn_convert.export.pending.written`."""
     _keep_sources(conversion, target)
     digests = _digests(conversion) if provenance == "sha256" else None  # begun first: it works beside all the rest
     model = conversion.model

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from caffe_bn_convert.conversion import Conversion
-    from caffe_bn_convert.export.writer import Pending
+    from caffe_bn_convert.export.pending import Pending
     from caffe_bn_convert.net.dim import Shape
     from caffe_bn_convert.verify.proof import Options
     from caffe_bn_convert.verify.report.model import Report
