@@ -27,7 +27,7 @@ def test_a_sound_file_is_proven(tmp_path):
     ]
     assert [b.name for b in report.blobs] == ["conv/conv", "conv/scale", "conv", "pool", "fc", "prob"]
     assert [b.line for b in report.blobs] == [4, 9, 10, 11, 15, 16]
-    assert len(report.feeds) == 5
+    assert len(report.feeds) == 18
     assert 0 < report.worst.ratio < 0.5
 
 
@@ -108,6 +108,16 @@ def test_a_batch_norm_is_shown_channel_by_channel(tmp_path):
     assert error.report is report
 
 
+def test_a_layer_is_judged_alone_too(tmp_path):
+    blobs = weights()
+    blobs["conv"] = [blobs["conv"][0] * 3e4]  # rounding noise of the convolution buries the BatchNorm's shift
+    blobs["bn"][1] = np.full(4, 1e-3)
+    conversion, path = converted(tmp_path, CLASSIFIER, blobs)
+    report = conversion.verify(path)
+    assert report.verdict == "proven"
+    assert all(blob.alone is not None and blob.alone.passed for blob in report.blobs)
+
+
 def test_only_the_first_wrong_layer_is_accused(tmp_path):
     conversion, path = converted(tmp_path)
 
@@ -135,7 +145,8 @@ def test_a_dynamic_batch_is_run_in_several_sizes(tmp_path):
     conversion, path = converted(tmp_path, batch="dynamic")
     report = conversion.verify(path)
     assert report.verdict == "proven"
-    assert [feed.split("data ")[1] for feed in report.feeds] == ["3×3×9×7", "2×3×9×7", "1×3×9×7"]
+    shapes = [feed.split("data ")[1] for feed in report.feeds]
+    assert shapes[:4] == ["3×3×9×7", "2×3×9×7", "1×3×9×7", "3×3×9×7"]
 
 
 def test_another_seed_gives_other_inputs(tmp_path):

@@ -114,7 +114,7 @@ def test_verify_of_any_file(tmp_path, capsys):
     files = (tmp_path / "model.prototxt", tmp_path / "weights.caffemodel")
     assert conversion.net.file == str(files[0])
     assert command("verify", *files, path) == 0
-    assert capsys.readouterr().err.startswith("proven: 1 outputs on 5 inputs")
+    assert capsys.readouterr().err.startswith("proven: 1 outputs on 18 inputs")
     bad = damaged(path, lambda m: change(node(m, "Gemm").input[2], lambda v: v * 1.01)(m))
     assert command("verify", *files, bad, "--report", tmp_path / "r.html") == 1
     assert 'layer "fc" (InnerProduct)' in capsys.readouterr().err

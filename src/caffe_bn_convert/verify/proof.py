@@ -34,6 +34,13 @@ if TYPE_CHECKING:
     from caffe_bn_convert.verify.tolerance import Array
 
 
+ROUNDS = 3
+"""A small net gets every kind of input so often."""
+
+ALONE = 6
+"""With every sixth input, from the first on, each layer is also judged alone, on what the runtime itself gave it."""
+
+
 @dataclass(frozen=True, slots=True)
 class Options:
     """How to prove.
@@ -107,6 +114,10 @@ class _Proof:
             shown = defendant.shown(keys, sizes, feed)
             for visit in walk(self.caffe, feed.arrays, shown):
                 judge.see(visit, number, {mode: answers[mode][number] for mode in answers})
+        for number in range(0, len(self.feeds), ALONE) if keys else ():
+            feed = self.feeds[number]
+            for visit in walk(self.caffe, feed.arrays, defendant.shown(keys, sizes, feed), local=True):
+                judge.see_alone(visit, number)
         self._ask_again(judge, defendant, keys, sizes)
         if self.options.expect is not None:
             self.checks += compare_with(self.options.expect, judge, answers[False][0], "--expect")
@@ -127,7 +138,7 @@ class _Proof:
         if not sizes:
             sizes.update({key: math.prod(shape) for key, shape in defendant.shapes(fed[0]).items()})
         return self._behind(
-            feeds(self.caffe.net, defendant.slots, options.seed, affordable(self.caffe, sizes, len(KINDS)))
+            feeds(self.caffe.net, defendant.slots, options.seed, affordable(self.caffe, sizes, ROUNDS * len(KINDS)))
         )
 
     def _behind(self, fed: list[Feed], *, made_up: bool = True) -> list[Feed]:

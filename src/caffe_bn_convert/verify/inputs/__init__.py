@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import zlib
 from dataclasses import dataclass, field
+from itertools import cycle
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -71,10 +72,11 @@ def feeds(net: NetDefinition, slots: Sequence[Slot], seed: int, kinds: int = len
         net: tells what the inputs mean.
         slots: the inputs.
         seed: another seed gives other numbers; the same seed always the same.
-        kinds: how many kinds; the first ones of :data:`KINDS`.
+        kinds: how many rows of different kinds, in the order of :data:`KINDS`; beyond its end from the start again, with
+            other numbers.
     """
     made = []
-    names = list(KINDS)[: max(1, kinds)]
+    names = [name for name, _ in zip(cycle(KINDS), range(max(1, kinds)), strict=False)]
     for number, (sizes, chosen) in enumerate(_runs(slots, names)):
         arrays = {
             slot.name: _filled(net, slot, shape, chosen, (seed, number))

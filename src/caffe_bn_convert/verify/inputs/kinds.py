@@ -52,8 +52,27 @@ def borders(rng: np.random.Generator, shape: tuple[int, ...]) -> Array:
     return value
 
 
+def smooth(rng: np.random.Generator, shape: tuple[int, ...]) -> Array:
+    """Soft shapes from 0 to 255, as in photographs: features that look at large parts of the picture."""
+    coarse = [size if axis < len(shape) - 2 else 1 + -(-size // 16) for axis, size in enumerate(shape)]
+    value = rng.uniform(-20, 275, coarse)
+    for axis in range(max(0, len(shape) - 2), len(shape)):
+        value = _stretched(value, axis, shape[axis])
+    return np.clip(value + 4 * rng.standard_normal(shape), 0, 255)
+
+
+def _stretched(value: Array, axis: int, size: int) -> Array:
+    """Linear interpolation along one axis."""
+    place = np.linspace(0, value.shape[axis] - 1, size)
+    low = np.minimum(place.astype(np.int64), max(value.shape[axis] - 2, 0))
+    share = (place - low).reshape(-1, *(1,) * (value.ndim - axis - 1))
+    high = np.minimum(low + 1, value.shape[axis] - 1)
+    return np.asarray(value.take(low, axis) * (1 - share) + value.take(high, axis) * share)
+
+
 KINDS: dict[str, Kind] = {
     "unit normal": normal,
+    "smooth": smooth,
     "pixel range": pixels,
     "impulse": impulse,
     "ramp": ramp,

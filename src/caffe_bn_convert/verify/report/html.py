@@ -88,9 +88,9 @@ def _net(report: Report) -> str:
             _code(b.name),
             _cell(b.type),
             _number(line),
-            *_numbers(b.deviation),
+            *_numbers(b.worst),
         ]
-        rows.append((b.status, [*cells, _cell(b.deviation.what or how)]))
+        rows.append((b.status, [*cells, _cell(b.worst.what or how)]))
     head = ["", "", "blob", "layer type", "line", "error", "noise", "allowed", "error / allowed", ""]
     return (
         f"<section><h2>Along the net</h2><p>The worst error of every blob, in the order of the net, over the noise that "

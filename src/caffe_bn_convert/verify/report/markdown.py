@@ -45,10 +45,10 @@ def _outputs(report: Report) -> str:
 
 
 def _blobs(report: Report) -> str:
-    worst = sorted(report.blobs, key=lambda blob: -blob.deviation.ratio)[:MOST]
+    worst = sorted(report.blobs, key=lambda blob: -blob.worst.ratio)[:MOST]
     rows = []
     for b in worst:
-        d = b.deviation
+        d = b.worst
         line = "" if b.line is None else str(b.line)
         rows.append(
             [SIGNS[b.status], code(b.name), escaped(b.type), line, f"{d.error:.3g}", f"{d.noise:.3g}", f"{d.ratio:.3g}"]

@@ -55,6 +55,7 @@ class BlobResult:
         deviation: the worst one over all inputs.
         feed: number of the input that it happened on.
         jumps: whether the layer was judged on the runtime's own bottoms, because its output jumps under noise.
+        alone: the worst deviation of the layer alone, computed from the runtime's own bottoms; None if that was not done.
     """
 
     name: str
@@ -65,6 +66,14 @@ class BlobResult:
     deviation: Deviation
     feed: int
     jumps: bool = False
+    alone: Deviation | None = None
+
+    @property
+    def worst(self) -> Deviation:
+        """The worse of the two deviations."""
+        if self.alone is not None and self.alone.ratio > self.deviation.ratio:
+            return self.alone
+        return self.deviation
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,4 +186,4 @@ class Report:
 
     @property
     def _deviations(self) -> list[Deviation]:
-        return [output.deviation for output in self.outputs] + [blob.deviation for blob in self.blobs]
+        return [output.deviation for output in self.outputs] + [blob.worst for blob in self.blobs]

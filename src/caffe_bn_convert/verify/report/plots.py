@@ -18,11 +18,11 @@ LOWEST = 1e-12
 
 def along_the_net(blobs: Sequence[BlobResult]) -> str:
     """Error (dots), noise and tolerance (lines) of every blob, by powers of ten, from the input to the outputs."""
-    scale = _Decades([v for b in blobs for v in (b.deviation.error, b.deviation.noise, b.deviation.tolerance)])
+    scale = _Decades([v for b in blobs for v in (b.worst.error, b.worst.noise, b.worst.tolerance)])
     across = (WIDTH - LEFT - RIGHT) / max(1, len(blobs) - 1)
     dots, noise, limit = [], [], []
     for place, blob in enumerate(blobs):
-        x, d = LEFT + place * across, blob.deviation
+        x, d = LEFT + place * across, blob.worst
         noise.append(f"{x:.1f},{scale.y(d.noise):.1f}")
         limit.append(f"{x:.1f},{scale.y(d.tolerance):.1f}")
         told = escape(f"{blob.name} ({blob.type}): error {d.error:.3g}, noise {d.noise:.3g}, allowed {d.tolerance:.3g}")

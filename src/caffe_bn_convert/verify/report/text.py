@@ -18,7 +18,7 @@ def table(report: Report, *, verbose: bool = False) -> str:
     """A short table: outputs, then the worst inner values, then whatever failed."""
     lines = [headline(report), ""]
     lines += _outputs(report.outputs)
-    blobs = sorted(report.blobs, key=lambda blob: -blob.deviation.ratio)
+    blobs = sorted(report.blobs, key=lambda blob: -blob.worst.ratio)
     shown = blobs if verbose else [b for b in blobs if b.status == "fail"][:MOST] or blobs[:3]
     if shown:
         lines += ["", f"blobs inside the net, {len(report.blobs)} compared, worst first"]
@@ -105,7 +105,7 @@ def _outputs(results: Sequence[OutputResult]) -> list[str]:
 
 
 def _blob(result: BlobResult) -> list[str]:
-    d = result.deviation
+    d = result.worst
     place = f"line {result.line}" if result.line is not None else ""
     numbers = [f"error {d.error:.3g}", f"noise {d.noise:.3g}", f"{d.ratio:.3g}"]
     return [_sign(result.status), result.name, result.type, place, *numbers, d.what]
