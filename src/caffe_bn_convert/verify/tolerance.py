@@ -12,6 +12,8 @@ small one. A group's noise is the largest of three numbers:
 - the root mean square over its row, the less the more numbers the group has: a channel of a fully connected layer has
   one, and a channel that is zero nearly everywhere has few. From :data:`ENOUGH` on it stands for itself;
 - the noise that is usual for a number of its size: the ninth decile over the row's channels of noise by largest number.
+  A channel that is next to nothing beside the others (:data:`FAINT`) says nothing here: dead, but for a little noise, it
+  would make the noise of all as large as their numbers.
 
 One rounding of the group's largest number is added; the row's largest number stands in where the group has few.
 :data:`FACTOR` times that is the tolerance.
@@ -37,6 +39,9 @@ ROUNDOFF = 2.0**-24
 
 ENOUGH = 64
 """With so many numbers other than 0 a group needs no others to tell its noise."""
+
+FAINT = 1 / 16
+"""A channel whose largest number is less than this times the row's does not tell what noise is usual."""
 
 CHUNK = 1 << 18
 """So many numbers are compared at once; the memory for it stays in the processor's cache."""
@@ -99,7 +104,9 @@ def _united(peak: Array, square: Array, largest: Array, count: Array) -> Noise:
         return Noise(peak, largest)
     row = square.sum(axis=1, keepdims=True) / np.maximum(count.sum(axis=1, keepdims=True), 1)
     borrowed = np.maximum(0, 1 - count / ENOUGH)
-    usual = np.quantile(peak / np.maximum(largest, np.maximum(peak, TINY)), 0.9, axis=1, keepdims=True)
+    relative = peak / np.maximum(largest, np.maximum(peak, TINY))
+    faint = largest < FAINT * largest.max(axis=1, keepdims=True)
+    usual = np.quantile(np.where(faint, 0, relative), 0.9, axis=1, keepdims=True)
     size = np.maximum(largest, borrowed * largest.max(axis=1, keepdims=True))
     noise = np.maximum(np.maximum(peak, np.sqrt(borrowed * row)), usual * largest)
     return Noise(noise + ROUNDOFF * size + TINY, largest)
