@@ -54,7 +54,7 @@ def pooling(rest):
     return input_layer(2, 3, 7, 9) + layer("Pooling", "y", rest=f"pooling_param {{ {rest} }}")
 
 
-@pytest.mark.parametrize("method", ["MAX", "AVE"])
+@pytest.mark.parametrize("method", ["MAX", "AVE", "AVE_EXC_PAD", "AVE_TF"])
 @pytest.mark.parametrize(
     "rest",
     [
@@ -76,6 +76,12 @@ def test_pooling_of_one_sided_padding_by_hand(tmp_path):
     wanted = check_by_oracle(tmp_path, text, {"data": np.arange(6, dtype=np.float32).reshape(1, 1, 2, 3)})["y"]
     # The padding behind counts, with 0.
     np.testing.assert_array_equal(wanted.ravel(), [2, 1.75])
+
+
+def test_averages_without_the_padding_by_hand(tmp_path):
+    text = pooling("pool: AVE_EXC_PAD kernel_size: 3 stride: 2 pad: 1").replace("dim: 2 dim: 3 dim: 7 dim: 9", "dim: [1,1,2,3]")
+    wanted = check_by_oracle(tmp_path, text, {"data": np.arange(6, dtype=np.float32).reshape(1, 1, 2, 3)})["y"]
+    np.testing.assert_array_equal(wanted.ravel(), [2, 3, 3.5, 4.5])
 
 
 def test_relu6_as_a_field(tmp_path):

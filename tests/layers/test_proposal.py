@@ -43,6 +43,11 @@ def test_python(tmp_path, height, scales):
     assert wanted["s"].shape == (len(wanted["y"]), 1)
 
 
+def test_python_with_ratios(tmp_path):
+    rest = PYTHON % ", 'ratios': [0.333, 0.5, 1, 1.5, 3], 'scales': [2, 3, 5]"
+    check_by_oracle(tmp_path, net("Python", rest, boxes=15), given(96, boxes=15))
+
+
 def test_nothing_is_large_enough(tmp_path):
     inputs = given(10)
     assert check_by_oracle(tmp_path, net("Python", PYTHON % "", tops="y"), inputs)["y"].shape == (0, 5)

@@ -10,11 +10,12 @@ import numpy as np
 from caffe_bn_convert.errors import UnsupportedError
 from caffe_bn_convert.layers.base import Layer, Shapes, Source, require
 from caffe_bn_convert.layers.conv import sides
-from caffe_bn_convert.layers.dialect import only
+from caffe_bn_convert.layers.dialect import only, taken_for
 from caffe_bn_convert.layers.inplace import refuse_in_place
+from caffe_bn_convert.layers.pool_fields import check_fields, rounds_up
 from caffe_bn_convert.lint.finding import Finding
 from caffe_bn_convert.net.dim import Dim, Shape, ceil_div, fixed, is_fixed
-from caffe_bn_convert.net.limits import INT_MAX, check_constant
+from caffe_bn_convert.net.limits import check_constant
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -93,7 +94,7 @@ class Pooling(Layer):
     """MAX or AVE pooling; a second top of MAX is the index of the largest value in its channel's plane."""
 
     TOPS = (1, 2)
-    RESTRICTIONS = "4-D; no STOCHASTIC pooling (it is random, and not implemented in Caffe's CPU code)"
+    RESTRICTIONS = "4-D; no STOCHASTIC pooling (it is random); of synopsys-caffe's AVE_EXC_PAD and AVE_TF, not pad_type"
 
     method: str
     kernel: tuple[int, int]
@@ -103,6 +104,7 @@ class Pooling(Layer):
     ceil: bool = True
     mask: bool = False
     pad_end: tuple[int, int] | None = None
+    exclude: bool = False
 
     @classmethod
     def read(cls, source: Source) -> Self:
@@ -113,6 +115,8 @@ class Pooling(Layer):
         method = p.DESCRIPTOR.fields_by_name["pool"].enum_type.values_by_number[p.pool].name
         if method == "STOCHASTIC":
             raise UnsupportedError("STOCHASTIC pooling is random", hint="pool: AVE is what it stands for on average")
+        exclude = method in ("AVE_EXC_PAD", "AVE_TF")
+        method = "AVE" if exclude else method
         if method not in ("MAX", "AVE"):
             raise UnsupportedError(f"the pooling method {method}, of a fork, is not supported")
         require(source.tops == 1 or method == "MAX", "only MAX pooling has a second top")
@@ -124,9 +128,9 @@ class Pooling(Layer):
             require(pad == (0, 0), "pad and pad_l, pad_r, pad_t or pad_b are given together")
             require(all(f < k for f, k in zip(far, kernel, strict=True)), "pad must be smaller than the kernel")
             pad = near
-        _check(p, kernel, stride, pad)
+        check_fields(p, kernel, stride, pad)
         end = far if near != far else None
-        return cls(method, kernel, stride, pad, p.global_pooling, rounds_up(p), source.tops == 2, end)
+        return cls(method, kernel, stride, pad, p.global_pooling, rounds_up(p), source.tops == 2, end, exclude)
 
     def axes(self, x: Shape) -> tuple[Axis, Axis]:
         """How the window moves over a bottom of this shape."""
@@ -151,6 +155,8 @@ class Pooling(Layer):
     def findings(self, bottoms: Shapes, w: Sequence[Blob]) -> Iterable[Finding]:  # noqa: ARG002
         """POOL001."""
         x = bottoms[0]
+        if self.exclude:
+            yield taken_for("synopsys-caffe's Pooling whose averages leave the padding out", "by its method")
         if (
             not self.is_global
             and is_fixed(x[2:])
@@ -196,6 +202,7 @@ class Pooling(Layer):
         if not is_fixed(x.shape[2:]):
             return self._average_dynamic(e, x, axes, attributes)
         held, divisor = ([a.cells(int(n))[i] for a, n in zip(axes, x.shape[2:], strict=True)] for i in (0, 1))
+        divisor = held if self.exclude else divisor
         real = [h > 0 for h in held]
         check_constant(len(held[0]) * len(held[1]), "the map of its divisors")
         ratio = np.outer(*((h[r] / d[r]) for h, d, r in zip(held, divisor, real, strict=True)))
@@ -208,10 +215,15 @@ class Pooling(Layer):
 
     def _average_dynamic(self, e: Emitter, x: Tensor, axes: tuple[Axis, Axis], attributes: dict[str, Any]) -> str:
         # Without padding Caffe divides by the cells held; where no window sticks out beyond the padding, by the kernel.
-        if all(a.pad == 0 for a in axes):
+        if self.exclude or all(a.pad == a.pad_end == 0 for a in axes):
             return str(e.op("AveragePool", x.name, count_include_pad=0, **attributes))
         if all(a.stride == 1 or not a.ceil for a in axes):
             return str(e.op("AveragePool", x.name, count_include_pad=1, **attributes))
+        if any(a.pad != a.pad_end for a in axes):
+            raise UnsupportedError(
+                "the divisors of padding on one side depend on the size, which is dynamic",
+                hint="give the input numbers for height and width with --shape",
+            )
         # Else the divisors depend on the size: the same map as for fixed sizes, computed when the net runs.
         y = str(e.op("AveragePool", x.name, count_include_pad=0, **attributes))
         rows, columns = (_ratio(e, x, y, axis, window) for axis, window in zip((2, 3), axes, strict=True))
@@ -263,39 +275,6 @@ def _ratio(e: Emitter, x: Tensor, y: str, axis: int, a: Axis) -> str:
 
 def _real(axis: Axis, size: int) -> int:
     return int((axis.cells(size)[0] > 0).sum())
-
-
-def _check(p: Any, kernel: tuple[int, int], stride: tuple[int, int], pad: tuple[int, int]) -> None:
-    require(all(n <= INT_MAX for n in (*kernel, *stride, *pad)), f"kernel, stride or pad is more than {INT_MAX}")
-    for plain in ("pad", "stride"):
-        h, w = p.HasField(f"{plain}_h"), p.HasField(f"{plain}_w")
-        require(
-            (not h and not w) or (h and w and not p.HasField(plain)),
-            f"pooling takes either {plain}, or both {plain}_h and {plain}_w",
-        )
-    if p.global_pooling:
-        require(
-            not (p.HasField("kernel_size") or p.HasField("kernel_h") or p.HasField("kernel_w")),
-            "global_pooling and a kernel size are given together",
-        )
-        require(pad == (0, 0) and stride == (1, 1), "global_pooling allows no pad and no stride")
-        return
-    require(
-        not (p.HasField("kernel_size") and (p.HasField("kernel_h") or p.HasField("kernel_w"))),
-        "kernel_size and kernel_h/kernel_w are given together; Caffe takes either",
-    )
-    require(all(kernel), "the kernel must be given in both directions and not be 0")
-    require(all(stride), "the stride must not be 0")
-    require(all(a < k for a, k in zip(pad, kernel, strict=True)), "pad must be smaller than the kernel")
-
-
-def rounds_up(p: Any) -> bool:
-    """Whether the number of windows is rounded up: Caffe's default; forks spell the other in several ways."""
-    if p.HasField("round_mode"):
-        return bool(p.round_mode == 0)
-    if p.HasField("ceil_mode"):
-        return bool(p.ceil_mode)
-    return not p.torch_pooling
 
 
 LAYERS: dict[str, type[Layer]] = {"Pooling": Pooling}

@@ -131,7 +131,8 @@ def _without_orphans(layers: Sequence[LayerDefinition], only_read: set[str]) -> 
     for layer in reversed(layers):  # those that read a blob stand behind the one that makes it
         tops, bottoms = set(layer.parameter.top), set(layer.parameter.bottom)
         fed_losses_only = bool(tops) and tops <= only_read and not tops & read and not tops & bottoms
-        if fed_losses_only and tops <= of_labels:
+        # What Python computes for losses alone is no prediction either: targets and their weights.
+        if fed_losses_only and (tops <= of_labels or (bottoms and layer.type == "Python")):
             only_read |= bottoms
         else:
             kept.append(layer)
@@ -157,5 +158,18 @@ def _narrowed(layer: LayerDefinition, unread: set[str]) -> LayerDefinition:
         return layer
     parameter = _copy(layer.parameter)
     while len(parameter.top) > 1 and parameter.top[-1] in unread:
+        for values in _by_top(parameter):
+            if len(values) == len(parameter.top):
+                del values[-1]
         parameter.top.pop()
     return replace(layer, parameter=parameter)
+
+
+def _by_top(parameter: Any) -> tuple[Any, ...]:
+    """What a data layer says once for each top, or once for all."""
+    if parameter.type == "Input":
+        return (parameter.input_param.shape,)
+    if parameter.type == "DummyData":
+        p = parameter.dummy_data_param
+        return (p.shape, p.data_filler, p.num, p.channels, p.height, p.width)
+    return ()

@@ -196,8 +196,8 @@ class Python(Proposal):
         if source.phase != "TEST":
             raise UnsupportedError("py-faster-rcnn's ProposalLayer is known with its settings for testing only")
         require(source.bottoms == 3 and source.tops in (1, 2), "it takes 3 bottoms and makes 1 or 2 tops")
-        stride, scales = _options(p.param_str)
-        boxes = _rows(anchors(16, (0.5, 1, 2), scales))
+        stride, ratios, scales = _options(p.param_str)
+        boxes = _rows(anchors(16, ratios, scales))
         return cls(
             source.definition.name, "py-faster-rcnn's ProposalLayer with the settings for testing of its config.py",
             boxes, stride, 16, 6000, 300, 0.7, True, source.tops,
@@ -208,10 +208,15 @@ class Python(Proposal):
         yield taken_for(self.whose, "by its module and class")
 
 
-def _options(text: str) -> tuple[int, list[float]]:
-    """``feat_stride`` and ``scales`` of a ``param_str``; its YAML is only searched."""
+def _options(text: str) -> tuple[int, list[float], list[float]]:
+    """``feat_stride``, ``ratios`` (PVANet's) and ``scales`` (R-FCN's) of a ``param_str``; its YAML is only searched."""
     stride = re.search(r"feat_stride\W*:\s*(\d+)", text)
     require(stride is not None, "param_str of ProposalLayer must have feat_stride")
-    scales = re.search(r"scales\W*:\D*\[([\d\s.,]+)\]", text)
-    numbers = re.findall(r"\d+(?:\.\d+)?", scales.group(1)) if scales else ["8", "16", "32"]
-    return int(stride.group(1)) if stride else 0, [float(number) for number in numbers]
+    ratios, scales = _numbers(text, "ratios") or [0.5, 1.0, 2.0], _numbers(text, "scales") or [8.0, 16.0, 32.0]
+    return int(stride.group(1)) if stride else 0, ratios, scales
+
+
+def _numbers(text: str, name: str) -> list[float]:
+    """The numbers of a list; none where it is not given."""
+    found = re.search(name + r"\W*:\D*\[([\d\s.,]+)\]", text)
+    return [float(number) for number in re.findall(r"\d+(?:\.\d+)?", found.group(1))] if found else []

@@ -49,6 +49,11 @@ class Line:
         start = np.arange(self.count) * self.stride - self.pad
         return np.asarray(np.minimum(start + self.kernel, self.size + self.end) - start)
 
+    def cells(self) -> Array:
+        """How many cells of the image each window holds: what synopsys-caffe's AVE_EXC_PAD divides by."""
+        start = np.arange(self.count) * self.stride - self.pad
+        return np.asarray(np.minimum(start + self.kernel, self.size) - np.maximum(start, 0))
+
 
 Plane = tuple[Line, Line]
 
@@ -106,7 +111,7 @@ def masked_maximum(x: Array, plane: Plane) -> tuple[Array, Array]:
     return y, mask
 
 
-def average(x: Array, plane: Plane) -> Array:
+def average(x: Array, plane: Plane, *, padded: bool = True) -> Array:
     """The sum of each window by its length; a length of 0 gives NaN, a negative one -0.0, as the division does."""
     for axis, line in zip((2, 3), plane, strict=True):
         shape = list(x.shape)
@@ -119,8 +124,8 @@ def average(x: Array, plane: Plane) -> Array:
             else:
                 y[..., to] += x[..., source]
         x = y
-    rows, columns = plane
-    return np.asarray(x / np.outer(rows.lengths(), columns.lengths()).astype(x.dtype))
+    rows, columns = (line.lengths() if padded else line.cells() for line in plane)
+    return np.asarray(x / np.outer(rows, columns).astype(x.dtype))
 
 
 def pooling(layer: Layer, bottoms: list[Array], _blobs: Blobs) -> list[Array]:
@@ -138,11 +143,13 @@ def pooling(layer: Layer, bottoms: list[Array], _blobs: Blobs) -> list[Array]:
     method = _method(p)
     if method == "MAX":
         return list(masked_maximum(x, plane)) if layer.tops > 1 else [maximum(x, plane)]
-    return [average(x, plane)]
+    return [average(x, plane, padded=method == "AVE")]
 
 
 def _method(p: Any) -> str:
     name = str(p.DESCRIPTOR.fields_by_name["pool"].enum_type.values_by_number[p.pool].name)
+    if name in ("AVE_EXC_PAD", "AVE_TF") and p.DESCRIPTOR.name == "PoolingParameter":
+        return "AVE_EXC_PAD"
     if name not in ("MAX", "AVE"):
         raise unsupported(f"{name} pooling does not exist on the CPU")
     return name

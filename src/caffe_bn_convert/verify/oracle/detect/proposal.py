@@ -123,14 +123,16 @@ def proposal(layer: Layer, bottoms: list[Array], _blobs: Blobs) -> list[Array]:
     return [top.astype(layer.dtype) for top in _propose(options, bottoms)]
 
 
-def _python_options(text: str) -> tuple[int, list[float]]:
-    """``feat_stride`` and ``scales`` from a ``param_str``; its YAML is only searched, never evaluated."""
+def _python_options(text: str) -> tuple[int, list[float], list[float]]:
+    """``feat_stride``, ``ratios`` and ``scales`` from a ``param_str``; its YAML is only searched, never evaluated."""
     stride = re.search(r"['\"]?feat_stride['\"]?\s*:\s*(\d+)", text)
     scales = re.search(r"['\"]?scales['\"]?\s*:\s*(?:!!python/tuple\s*)?[\[(]([\d\s.,]+)[\])]", text)
     if stride is None:
         raise InvalidNetError("ProposalLayer's param_str must have feat_stride")
+    ratios = re.search(r"['\"]?ratios['\"]?\s*:\s*(?:!!python/tuple\s*)?[\[(]([\d\s.,]+)[\])]", text)
     numbers = scales.group(1).replace(",", " ").split() if scales else ["8", "16", "32"]
-    return int(stride.group(1)), [float(number) for number in numbers]
+    shapes = ratios.group(1).replace(",", " ").split() if ratios else ["0.5", "1", "2"]
+    return int(stride.group(1)), [float(number) for number in shapes], [float(number) for number in numbers]
 
 
 def python(layer: Layer, bottoms: list[Array], _blobs: Blobs) -> list[Array]:
@@ -144,7 +146,7 @@ def python(layer: Layer, bottoms: list[Array], _blobs: Blobs) -> list[Array]:
     expect(layer, bottoms, 3)
     if len(bottoms[0]) != 1 or layer.phase != "TEST":
         raise UnsupportedError("ProposalLayer takes one image, and here only in TEST")
-    stride, scales = _python_options(parameter.param_str)
-    boxes = anchors(16, (0.5, 1, 2), scales)
+    stride, ratios, scales = _python_options(parameter.param_str)
+    boxes = anchors(16, ratios, scales)
     rois, scores = _propose(_Options(stride, boxes, 16, 6000, 300, 0.7, drops=True), bottoms)
     return [rois.astype(layer.dtype), scores[:, None].astype(layer.dtype)]

@@ -1,0 +1,42 @@
+"""What a ``PoolingParameter`` may say (pooling_layer.cpp, LayerSetUp), in the spellings of forks too."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from caffe_bn_convert.layers.base import require
+from caffe_bn_convert.net.limits import INT_MAX
+
+
+def check_fields(p: Any, kernel: tuple[int, int], stride: tuple[int, int], pad: tuple[int, int]) -> None:
+    """Refuse what Caffe refuses of a ``PoolingParameter``."""
+    require(all(n <= INT_MAX for n in (*kernel, *stride, *pad)), f"kernel, stride or pad is more than {INT_MAX}")
+    for plain in ("pad", "stride"):
+        h, w = p.HasField(f"{plain}_h"), p.HasField(f"{plain}_w")
+        require(
+            (not h and not w) or (h and w and not p.HasField(plain)),
+            f"pooling takes either {plain}, or both {plain}_h and {plain}_w",
+        )
+    if p.global_pooling:
+        require(
+            not (p.HasField("kernel_size") or p.HasField("kernel_h") or p.HasField("kernel_w")),
+            "global_pooling and a kernel size are given together",
+        )
+        require(pad == (0, 0) and stride == (1, 1), "global_pooling allows no pad and no stride")
+        return
+    require(
+        not (p.HasField("kernel_size") and (p.HasField("kernel_h") or p.HasField("kernel_w"))),
+        "kernel_size and kernel_h/kernel_w are given together; Caffe takes either",
+    )
+    require(all(kernel), "the kernel must be given in both directions and not be 0")
+    require(all(stride), "the stride must not be 0")
+    require(all(a < k for a, k in zip(pad, kernel, strict=True)), "pad must be smaller than the kernel")
+
+
+def rounds_up(p: Any) -> bool:
+    """Whether the number of windows is rounded up: Caffe's default; forks spell the other in several ways."""
+    if p.HasField("round_mode"):
+        return bool(p.round_mode == 0)
+    if p.HasField("ceil_mode"):
+        return bool(p.ceil_mode)
+    return not p.torch_pooling
