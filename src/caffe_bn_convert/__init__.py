@@ -34,7 +34,8 @@ from caffe_bn_convert.errors import (
 )
 
 if TYPE_CHECKING:
-    from caffe_bn_convert.conversion import Conversion, convert, shapes
+    from caffe_bn_convert.conversion import Conversion
+    from caffe_bn_convert.front import convert, shapes
     from caffe_bn_convert.layers import LAYERS
     from caffe_bn_convert.preprocessing import Preprocessing
 
@@ -64,8 +65,8 @@ __all__ = [
 _LATER = {
     "LAYERS": "layers",
     "Conversion": "conversion",
-    "convert": "conversion",
-    "shapes": "conversion",
+    "convert": "front",
+    "shapes": "front",
     "Preprocessing": "preprocessing",
 }
 

@@ -55,7 +55,7 @@ def test_recover(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
 
 
 def test_weights_and_onnx_alone(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    from caffe_bn_convert.conversion import convert
+    from caffe_bn_convert.front import convert
 
     onnx = tmp_path / "x.onnx"
     onnx.write_bytes(convert(NET, WEIGHTS).to_onnx().SerializeToString())

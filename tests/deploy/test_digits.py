@@ -9,8 +9,8 @@ import pytest
 
 import caffe_bn_convert as cbc
 from caffe_bn_convert.caffe.prototxt import parse_net, read_net
-from caffe_bn_convert.conversion import convert
 from caffe_bn_convert.deploy import deploy
+from caffe_bn_convert.front import convert
 from tests.paths import FIXTURES
 
 if TYPE_CHECKING:

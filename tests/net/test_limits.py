@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 
 import caffe_bn_convert as cbc
+from caffe_bn_convert.arguments import input_shapes
 from caffe_bn_convert.caffe.prototxt.read import parse_net
 from caffe_bn_convert.caffe.upgrade import upgrade
-from caffe_bn_convert.conversion import input_shapes
 from caffe_bn_convert.errors import ConversionError, InvalidNetError, ResourceLimitError, UsageError
 from caffe_bn_convert.net import limits
 from caffe_bn_convert.net.dim import Symbol, volume

@@ -58,7 +58,7 @@ def command(
     CAFFEMODEL may be a .caffemodel, a .caffemodel.h5, several of them separated by commas, or be left out for a net
     without parameters.
     """
-    from caffe_bn_convert.conversion import convert
+    from caffe_bn_convert.front import convert
 
     taken = proving.take(rest) if verify else {name: rest.pop(name) for name in proving.NAMES}
     state = {"phase": rest["phase"], "level": rest["level"], "stages": stages}

@@ -79,7 +79,7 @@ def kind_of_file(path: Path) -> str:
 
 def inspected(file: Path, kind: str, caffemodel: str | None, given: dict[str, Any]) -> Inspection:
     """The inspection for a file of this kind."""
-    from caffe_bn_convert.conversion import input_shapes, weight_files
+    from caffe_bn_convert.arguments import input_shapes, weight_files
     from caffe_bn_convert.inspect import inspect_net, inspect_weights
 
     if kind == "onnx":
@@ -95,7 +95,7 @@ def inspected(file: Path, kind: str, caffemodel: str | None, given: dict[str, An
 
 def draw(file: Path, kind: str, inspection: Inspection, target: str, given: dict[str, Any], *, quiet: bool) -> None:
     """Draw to a file, or print."""
-    from caffe_bn_convert.conversion import input_shapes
+    from caffe_bn_convert.arguments import input_shapes
     from caffe_bn_convert.inspect.draw import as_dot, as_mermaid, as_svg, picture_of, pictures
 
     form = _FORMS.get(target if target in _FORMS else Path(target).suffix.lstrip("."))

@@ -87,8 +87,8 @@ def command(
 
 def _asked(caffemodel: str | None, given: dict[str, Any]) -> tuple[str, Selection, Request]:
     """The options; those that were not typed have come from the configuration file already."""
+    from caffe_bn_convert.arguments import input_shapes, weight_files
     from caffe_bn_convert.caffe import caffemodel as weights
-    from caffe_bn_convert.conversion import input_shapes, weight_files
     from caffe_bn_convert.lint.context import Request
     from caffe_bn_convert.lint.selection import Selection
 

@@ -9,8 +9,9 @@ import numpy as np
 import onnx
 
 from caffe_bn_convert._version import __version__
-from caffe_bn_convert.errors import UsageError, at
+from caffe_bn_convert.errors import at
 from caffe_bn_convert.export.emitter import Emitter, Initializer, Names, Tensor, as_half
+from caffe_bn_convert.export.opsets import DEFAULT_OPSET, check_opset
 from caffe_bn_convert.net.dim import Shape, Symbol
 from caffe_bn_convert.stages import stage
 
@@ -19,9 +20,6 @@ if TYPE_CHECKING:
 
     from caffe_bn_convert.net.ir import Graph
 
-MIN_OPSET = 13
-DEFAULT_OPSET = 17
-MAX_OPSET = 28
 PRODUCER = "caffe-bn-convert"
 
 
@@ -61,9 +59,7 @@ def emit(graph: Graph, opset: int = DEFAULT_OPSET) -> Model:
         UsageError: an opset outside ``MIN_OPSET`` to ``MAX_OPSET``, or beyond the installed onnx.
         UnsupportedError: a layer has no rendering for these shapes or at this opset.
     """
-    newest = min(MAX_OPSET, onnx.defs.onnx_opset_version())
-    if not MIN_OPSET <= opset <= newest:
-        raise UsageError(f"opset {opset} is not supported; choose one from {MIN_OPSET} to {newest}")
+    check_opset(opset)
     e = Emitter(opset, Names(list(graph.shapes)))
     types: list[str] = []
     for node in graph.nodes:

@@ -6,7 +6,7 @@ import difflib
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from caffe_bn_convert.errors import UsageError
+from caffe_bn_convert.errors import InvalidNetError, UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -19,9 +19,12 @@ def expose_blobs(graph: Graph, until: Sequence[str], expose: Sequence[str]) -> G
 
     Raises:
         UsageError: there is no such blob, or it is an input.
+        InvalidNetError: the net has no outputs.
     """
     for name in (*until, *expose):
         _check(graph, name)
+    if not graph.outputs and not until:
+        raise InvalidNetError("it has no outputs: every blob is an input or read by a layer", hint="is it cut off?")
     if not until and not expose:
         return graph
     wanted = set(until or graph.outputs) | set(expose)

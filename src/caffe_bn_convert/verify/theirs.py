@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from caffe_bn_convert.arguments import weight_files
 from caffe_bn_convert.caffe import caffemodel
 from caffe_bn_convert.caffe.prototxt import read_net
 from caffe_bn_convert.caffe.state import filter_state, phase_of
 from caffe_bn_convert.caffe.upgrade import upgrade
-from caffe_bn_convert.conversion import weight_files
 from caffe_bn_convert.net.losses import leave_out_losses, name_losses
 from caffe_bn_convert.net.weights import locate
 from caffe_bn_convert.verify.oracle import LAYERS
@@ -17,7 +17,7 @@ from caffe_bn_convert.verify.walk import Caffe
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from caffe_bn_convert.conversion import PathLike
+    from caffe_bn_convert.arguments import PathLike
     from caffe_bn_convert.verify.oracle.layer import Rule
 
 
