@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from caffe_bn_convert.verify.tolerance import ROUNDOFF
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
@@ -23,7 +25,7 @@ def running_sums(layer: LayerDefinition, x: Array, _blobs: Sequence[Blob | None]
     """LRN across channels as Caffe and onnxruntime sum it (lrn_layer.cpp, CrossChannelForward_cpu).
 
     From one channel to the next a square is added and another taken away. Rounding errors of large squares stay behind
-    in the sum of small ones.
+    in the sum of small ones, by luck little of them here and much there; so what such errors usually add up to is added.
     """
     p = layer.parameter.lrn_param
     if p.norm_region != p.DESCRIPTOR.enum_values_by_name["ACROSS_CHANNELS"].number or x.ndim < 2:
@@ -35,9 +37,12 @@ def running_sums(layer: LayerDefinition, x: Array, _blobs: Sequence[Blob | None]
     running = np.full((x.shape[0], *x.shape[2:]), p.k, np.float32)
     for channel in range(p.local_size - 1):
         running += squares[:, channel]
+    roundings = np.zeros(running.shape, np.float64)
     for channel in range(x.shape[1]):
         running += squares[:, channel + p.local_size - 1]
-        scale[:, channel] = running
+        roundings += np.square(running, dtype=np.float64)
+        straight = p.k + squares[:, channel : channel + p.local_size].sum(1)
+        scale[:, channel] = running + np.where(running < straight, -ROUNDOFF, ROUNDOFF) * np.sqrt(roundings)
         running -= squares[:, channel]
     return np.asarray(x * scale ** np.float32(-p.beta))
 
@@ -55,14 +60,22 @@ def one_by_one(layer: LayerDefinition, x: Array, _blobs: Sequence[Blob | None], 
     return np.asarray(np.add.accumulate(terms, axis=-1)[..., -1] * np.float32(coefficient))
 
 
+def of_batch(layer: LayerDefinition, phase: str) -> bool:
+    """Whether a layer is a BatchNorm that takes its statistics from the batch (batch_norm_layer.cpp, LayerSetUp)."""
+    if layer.type != "BatchNorm":
+        return False
+    p = layer.parameter.batch_norm_param
+    own = ("TRAIN", "TEST")[layer.parameter.phase] if layer.parameter.HasField("phase") else phase
+    return not (p.use_global_stats if p.HasField("use_global_stats") else own == "TEST")
+
+
 def multiplied_and_added(layer: LayerDefinition, x: Array, blobs: Sequence[Blob | None], phase: str) -> Array | None:
     """BatchNorm as ``x * scale + shift``, what runtimes make of it: a mean that is large beside the deviation cancels.
 
     Only of stored statistics; those of the batch are no constants.
     """
     p = layer.parameter.batch_norm_param
-    own = ("TRAIN", "TEST")[layer.parameter.phase] if layer.parameter.HasField("phase") else phase
-    if not (p.use_global_stats if p.HasField("use_global_stats") else own == "TEST"):
+    if of_batch(layer, phase):
         return None
     stored = [blob.read64() for blob in blobs if blob is not None]
     if len(stored) != 3 or x.ndim < 2 or stored[0].size != x.shape[1] or not stored[2].size:

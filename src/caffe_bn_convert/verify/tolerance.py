@@ -15,7 +15,8 @@ small one. A group's noise is the largest of three numbers:
   A channel that is next to nothing beside the others (:data:`FAINT`) says nothing here: dead, but for a little noise, it
   would make the noise of all as large as their numbers.
 
-One rounding of the group's largest number is added; the row's largest number stands in where the group has few.
+One rounding of the group's largest number is added; the row's largest number stands in where the group has few. So is
+a :data:`SPECK` of the value's largest number: where Caffe's float32 has 0, another program may have 1e-26.
 :data:`FACTOR` times that is the tolerance.
 """
 
@@ -36,6 +37,9 @@ FACTOR = 32.0
 
 ROUNDOFF = 2.0**-24
 """Half a unit in the last place of a float32 between 1 and 2."""
+
+SPECK = 2.0**-40
+"""Numbers so small beside the value's largest do not matter."""
 
 ENOUGH = 64
 """With so many numbers other than 0 a group needs no others to tell its noise."""
@@ -109,7 +113,7 @@ def _united(peak: Array, square: Array, largest: Array, count: Array) -> Noise:
     usual = np.quantile(np.where(faint, 0, relative), 0.9, axis=1, keepdims=True)
     size = np.maximum(largest, borrowed * largest.max(axis=1, keepdims=True))
     noise = np.maximum(np.maximum(peak, np.sqrt(borrowed * row)), usual * largest)
-    return Noise(noise + ROUNDOFF * size + TINY, largest)
+    return Noise(noise + ROUNDOFF * size + SPECK * largest.max() + TINY, largest)
 
 
 def _finite(values: Array) -> None:

@@ -11,7 +11,7 @@ import numpy as np
 from caffe_bn_convert.errors import Where, at
 from caffe_bn_convert.verify.oracle import LAYERS, discontinuous, forward, run
 from caffe_bn_convert.verify.oracle.values import Read, is_input, plan
-from caffe_bn_convert.verify.orders import other_order
+from caffe_bn_convert.verify.orders import of_batch, other_order
 from caffe_bn_convert.verify.tolerance import measure, sizes, spread
 
 if TYPE_CHECKING:
@@ -180,7 +180,7 @@ class _Pass:
         other = other_order(layer, [v.rounded for v in bottoms], self.caffe.blobs[step.index], self.caffe.phase)
         if other is not None and other.shape == high[0].shape:
             low = [farther(high[0], low[0], other)]
-        if not jumps and _few_or_squashed(layer, high):
+        if not jumps and (of_batch(layer, self.caffe.phase) or _few_or_squashed(layer, high)):
             low = [farther(z, y, shaken) for z, y, shaken in zip(high, low, self._shaken(step, bottoms), strict=True)]
         values = [_Values(z, y, None, based) for z, y in zip(high, low, strict=True)]
         if known and self.wanted.intersection(step.tops):
