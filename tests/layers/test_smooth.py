@@ -39,6 +39,16 @@ def test_dynamic(tmp_path, kind):
     check_dynamic(tmp_path, input_layer(2, 3, 7, 9) + layer(kind, "y"), {"N": 4, "H": 5}, data=("N", 3, "H", 9))
 
 
+def test_noise_is_nothing_at_test_time(tmp_path):
+    text = input_layer(2, 3, 7, 9) + layer("Noise", "n", "data", "data", "noise_param { gaussian_std: 0.1 }")
+    x = values("data", 2, 3, 7, 9)
+    np.testing.assert_array_equal(
+        check_by_oracle(tmp_path, text + layer("Power", "y", rest="power_param { }"), {"data": x})["y"], x
+    )
+    with pytest.raises(cbc.ConversionError, match="random"):
+        cbc.convert(write_net(tmp_path, text)[0], phase="TRAIN")
+
+
 def test_in_place(tmp_path):
     text = input_layer(2, 3, 7, 9) + layer("HardSwish", "h", "data", "data") + layer("Mish", "y", "data")
     check_by_oracle(tmp_path, text, {"data": values("data", 2, 3, 7, 9)})

@@ -35,6 +35,7 @@ LAYERS = Families(
         "resample": ("Interp", "Upsample", "UpsampleDarknet", "Reorg"),
         "roi": ("ROIPooling", "PSROIPooling"),
         "norm_forks": ("BN",),
+        "noise": ("Noise",),
         "smooth": ("HardSwish", "Mish", "SeLU"),
         "broadcast": ("Add", "Mul", "Maximum", "MaskPooling", "ChannelScale"),
         "axes": ("Squeeze", "Transpose", "Reverse", "Flip", "Gather", "CropCenter"),

@@ -66,6 +66,7 @@ FORKS: dict[str, str] = {
     "Mish": "sophgo",
     "ChannelScale": "caffe-windows",
     "Flip": "caffe-windows",
+    "Noise": "caffe-windows",
     **dict.fromkeys(
         ("Add", "BatchToSpaceND", "Gather", "HardSwish", "Maximum", "Mul", "Pad", "ResizeBilinear", "SeLU"), "synopsys"
     ),
@@ -75,7 +76,27 @@ FORKS: dict[str, str] = {
 
 CAFFE, FORMULA, NOTHING = "real Caffe's outputs", "the fork's formula", "nothing to compute: an input"
 
-NOT_SUPPORTED: dict[str, str] = {}
+_TRAINING = "it is for training; in the TEST phase a net does without it"
+NOT_SUPPORTED: dict[str, str] = {
+    "AffinityLoss": _TRAINING,
+    "AnchorEmbeddingExtractor": _TRAINING,
+    "BilinearInterpolation": "no source of the layer is known; --until the blob in front of it",
+    "COLINEAR_CONVOLUTION": "an experiment of one fork, whose quadratic part has no rule that is known to us",
+    "CROP": "FCN's old Crop works its offset out from the layers before it; write a Crop with axis and offset",
+    "DetectNetTransformation": "it prepares pictures and labels for training; --as-deploy leaves it out",
+    "DomainTransform": "its recursive filter is not rendered; --until the blob in front of it",
+    "DenseCRF": "its filter in a permutohedral lattice has no rendering in standard operators; --until the blob in front",
+    "ICNetSubgraph": "a placeholder for layers that another program fills in",
+    "MULTI_STAGE_MEANFIELD": "CRF-RNN's filter in a permutohedral lattice has no rendering in standard operators; --until "
+    "the blob in front of it",
+    "MultiStageMeanfield": "CRF-RNN's filter in a permutohedral lattice has no rendering in standard operators; --until the "
+    "blob in front of it",
+    "ROIAlign": "its forks sample differently under one name, one of them memory beside the map; --until the blob in front",
+    "ROIWarping": "MNC's, whose samples have no source that is checked; --until the blob in front of it",
+    "ScaleFilter": _TRAINING,
+    "Switch": "it is told from outside, while the net runs, which bottom to take; write the one that is meant",
+    "TRT": "it holds a TensorRT engine, not a layer; convert the net that the engine was made from",
+}
 """Type → why it is not converted, and what to do instead: a sentence for the message and for docs/layers.md."""
 
 

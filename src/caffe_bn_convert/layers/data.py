@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from caffe_bn_convert.errors import UnsupportedError
 from caffe_bn_convert.layers.base import Filler, Layer, Parameter, Shapes, Source, require
 from caffe_bn_convert.layers.dialect import only
 from caffe_bn_convert.net.dim import Shape, fixed
@@ -141,13 +140,13 @@ class DummyData(Layer):
 
     BOTTOMS = (0, 0)
     TOPS = (1, None)
-    RESTRICTIONS = "constant fillers only"
+    RESTRICTIONS = "with a random filler it becomes an input"
 
     tops: tuple[tuple[tuple[int, ...], float], ...] = ()
 
     @classmethod
-    def read(cls, source: Source) -> Self:
-        """Reads ``dummy_data_param``; one shape or filler serves all tops."""
+    def read(cls, source: Source) -> Any:
+        """Reads ``dummy_data_param``; one shape or filler serves all tops. Random fillers make it a :class:`DataSource`."""
         p = source.dummy_data_param
         only(p, ())
         shapes = [_check_size(tuple(shape.dim)) for shape in p.shape]
@@ -160,12 +159,11 @@ class DummyData(Layer):
             )
             shapes = [_check_size(tuple(int(c[i] if len(c) > 1 else c[0]) for c in columns)) for i in range(rows)]
         fillers = list(p.data_filler)
-        for filler in fillers:
-            if filler.type != "constant":
-                raise UnsupportedError(f'a data_filler of type "{filler.type}" is random; only constant is a value')
         count = source.tops
         require(len(shapes) in (1, count), f"it has {count} tops but {len(shapes)} shapes")
         require(len(fillers) in (0, 1, count), f"it has {count} tops but {len(fillers)} fillers")
+        if any(filler.type != "constant" for filler in fillers):
+            return DataSource(tuple(shapes * count if len(shapes) == 1 else shapes))
         values = [float(filler.value) for filler in fillers] or [0.0]
         shapes = shapes * count if len(shapes) == 1 else shapes
         values = values * count if len(values) == 1 else values

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from . import shape
-from .activation import hard_swish, mish, relu6, selu
+from .activation import hard_swish, mish, noise, relu6, selu
 from .arithmetic import add, axpy, channel_scale, mask_pooling, maximum, mul
 from .conv import convolution_depthwise, depthwise_convolution, nd_convolution, nd_pooling
 from .norm import batch_norm_blobs, bn, fused_batch_norm, grn, normalize
@@ -34,6 +34,7 @@ LAYERS: dict[str, Rule] = {
     "Mul": mul,
     "NdConvolution": nd_convolution,
     "NdPooling": nd_pooling,
+    "Noise": noise,
     "Normalize": normalize,
     "Pad": shape.pad,
     "Padding": shape.padding,

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from caffe_bn_convert.errors import UnsupportedError
 from caffe_bn_convert.verify.oracle.fields import fields
 from caffe_bn_convert.verify.oracle.layer import expect
 
@@ -49,3 +50,11 @@ def selu(layer: Layer, bottoms: list[Array], _blobs: Blobs) -> list[Array]:
     scale = layer.dtype.type(given.number("lambda", 1.05070102))
     alpha = layer.dtype.type(given.number("alpha", 1.67326319))
     return [np.where(x > 0, scale * x, scale * alpha * (np.exp(np.minimum(x, 0)) - 1))]
+
+
+def noise(layer: Layer, bottoms: list[Array], _blobs: Blobs) -> list[Array]:
+    """``Noise`` of caffe-windows (noise_layer.cpp): nothing at test time, random in training."""
+    expect(layer, bottoms, 1)
+    if layer.phase != "TEST":
+        raise UnsupportedError("Noise is random in the TRAIN phase")
+    return bottoms
