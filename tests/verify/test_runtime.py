@@ -1,7 +1,5 @@
 from __future__ import annotations
 
-import importlib.util
-
 import numpy as np
 import onnxruntime
 import pytest
@@ -13,7 +11,13 @@ from caffe_bn_convert.verify.runtime.providers import EXACT
 from tests.verify.damage import converted
 
 CUDA = "CUDAExecutionProvider" in onnxruntime.get_available_providers()
-OPENVINO = importlib.util.find_spec("onnxruntime_ep_openvino") is not None
+
+
+def has(provider: str) -> bool:
+    try:
+        return bool(resolve(provider))
+    except ProviderError:
+        return False
 
 
 def test_inner_values_are_shown(tmp_path):
@@ -73,7 +77,7 @@ def test_the_proof_on_a_gpu(tmp_path, provider):
     assert report.checks[0].what == "CUDAExecutionProvider ran every node"
 
 
-@pytest.mark.skipif(not OPENVINO, reason="needs onnxruntime-ep-openvino")
+@pytest.mark.skipif(not has("openvino"), reason="needs onnxruntime-openvino or its plug-in")
 def test_the_proof_on_a_second_provider(tmp_path):
     conversion, path = converted(tmp_path)
     report = conversion.verify(path, Options(provider="openvino"))

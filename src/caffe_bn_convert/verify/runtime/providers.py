@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import cache
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
@@ -30,7 +31,8 @@ INSTALL = {
     "cuda": "pip uninstall onnxruntime, then pip install onnxruntime-gpu: the two packages overwrite each other. "
     "The CUDA and cuDNN libraries come with `onnxruntime-gpu[cuda,cudnn]`",
     "tensorrt": "pip uninstall onnxruntime, then pip install onnxruntime-gpu tensorrt",
-    "openvino": "pip install onnxruntime-ep-openvino, a plug-in that lives beside onnxruntime",
+    "openvino": "pip install onnxruntime-ep-openvino, a plug-in that lives beside onnxruntime and wants a device of Intel's; "
+    "elsewhere onnxruntime-openvino instead of onnxruntime",
     "directml": "pip uninstall onnxruntime, then pip install onnxruntime-directml",
     "coreml": "onnxruntime has it on macOS",
     "rocm": "pip uninstall onnxruntime, then pip install onnxruntime-rocm",
@@ -92,6 +94,11 @@ def resolve(name: str = "cpu", device: int = 0) -> Provider:
     handles = _plugin(short)
     if handles:
         return Provider(short, title, device, dict(EXACT.get(short, {})), (handles[min(device, len(handles) - 1)],))
+    if handles is not None:
+        raise ProviderError(
+            f'the plug-in for "{short}" finds no device of its own on this machine',
+            hint="OpenVINO's wants one of Intel's",
+        )
     raise ProviderError(
         f'onnxruntime {ort.__version__} has no provider "{name}"; it has {", ".join(ort.get_available_providers())}',
         hint=INSTALL.get(short, "install the build of onnxruntime, or the plug-in, that has it"),
@@ -102,17 +109,23 @@ def _device_option(short: str, device: int) -> dict[str, str]:
     return {"device_id": str(device)} if short in ("cuda", "tensorrt", "directml", "rocm", "migraphx") else {}
 
 
-def _plugin(short: str) -> list[Any]:
-    if short not in PLUGINS:
-        return []
+def _plugin(short: str) -> list[Any] | None:
+    """The devices of a plug-in; None if it is not installed."""
+    if short not in PLUGINS or not hasattr(ort, "register_execution_provider_library"):
+        return None
     try:
         package = import_module(PLUGINS[short])
     except ImportError:
-        return []
+        return None
     title = package.get_ep_name()
-    if not any(device.ep_name == title for device in ort.get_ep_devices()):
-        try:
-            ort.register_execution_provider_library(title, package.get_library_path())
-        except Exception as error:
-            raise ProviderError(f'the plug-in for "{short}" cannot be loaded: {error}') from error
+    _register(title, package.get_library_path())
     return [device for device in ort.get_ep_devices() if device.ep_name == title]
+
+
+@cache
+def _register(title: str, library: str) -> None:
+    """Once a process: onnxruntime refuses a second time."""
+    try:
+        ort.register_execution_provider_library(title, library)
+    except Exception as error:
+        raise ProviderError(f"the plug-in {library} cannot be loaded: {error}") from error
