@@ -23,8 +23,10 @@ def main() -> None:
     parser.add_argument("--runs", type=int, default=11, help="runs of every command, in turn with the others")
     parser.add_argument("--no-peers", action="store_true", help="leave other converters out")
     parser.add_argument("--no-large", action="store_true", help="leave out the net of 4.2 GB")
+    parser.add_argument("--only", nargs="+", metavar="NET", help="these nets, by the names in the report")
     options = parser.parse_args()
     found = nets(options.work.resolve(), large=not options.no_large)
+    found = [net for net in found if options.only is None or net.name in options.only]
     parts = [machine.section()]
     parts.append(conversions.section(found, options.work.resolve(), options.runs))
     parts.append(depth.section(options.work.resolve()))

@@ -54,7 +54,7 @@ PEERS = (
     ),
     Peer(
         "x2paddle",
-        (("x2paddle==1.6.0", "six", "requests", "pandas", "protobuf<3.21", "setuptools<70"),),
+        (("x2paddle==1.6.0", "paddlepaddle", "six", "requests", "pandas", "protobuf==3.20.3", "setuptools<70"),),
         ("{bin}/x2paddle", "--framework=caffe", "--prototxt={prototxt}", "--weight={caffemodel}", "--save_dir={out}"),
     ),
     Peer(
