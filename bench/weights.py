@@ -45,7 +45,7 @@ def write_weights(prototxt: Path, target: Path, shapes: Mapping[str, Sequence[in
     Raises:
         ConversionError: the net cannot be read, or a layer has no known parameters.
     """
-    graph = cbc.shapes(prototxt, shapes=shapes)
+    graph = cbc.shapes(prototxt, shapes=shapes, keep_losses=False)
     total = 0
     with target.open("wb") as file:
         file.write(_bytes(NAME, graph.name.encode()))
