@@ -7,11 +7,11 @@ import zlib
 from typing import TYPE_CHECKING
 
 import numpy as np
-import onnx
 import onnxruntime as ort
 import pytest
 
 import caffe_bn_convert as cbc
+from tests.opsets import NEWEST
 from tests.paths import FIXTURES
 
 if TYPE_CHECKING:
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from caffe_bn_convert.conversion import Conversion
 
 GOLDEN = FIXTURES / "golden"
-OPSETS = (13, 17, min(28, onnx.defs.onnx_opset_version()))
+OPSETS = (13, 17, NEWEST)
 LEVELS = (ort.GraphOptimizationLevel.ORT_DISABLE_ALL, ort.GraphOptimizationLevel.ORT_ENABLE_ALL)
 
 

@@ -2,11 +2,11 @@ from __future__ import annotations
 
 import os
 import struct
-import time
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
+from google.protobuf.internal import api_implementation
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -97,8 +97,15 @@ def assert_same(model: Caffemodel, parameter: Any) -> None:
             numbers = parsed_numbers(proto)
             assert mine.shape == parsed_shape(proto)
             with np.errstate(all="ignore"):
-                assert mine.read().tobytes() == numbers.astype(np.float32).tobytes()
-                assert mine.read64().tobytes() == numbers.astype(np.float64).tobytes()
+                assert bits(mine.read()) == bits(numbers.astype(np.float32))
+                assert bits(mine.read64()) == bits(numbers.astype(np.float64))
+
+
+def bits(numbers: np.ndarray[Any, Any]) -> bytes:
+    """All of them; protobuf in pure Python knows only one NaN."""
+    if api_implementation.Type() == "python":
+        numbers = np.where(np.isnan(numbers), np.nan, numbers).astype(numbers.dtype)
+    return numbers.tobytes()
 
 
 def parse(data: bytes) -> Any:
@@ -427,10 +434,7 @@ def test_a_file_beyond_two_gibibytes(tmp_path: Path) -> None:
 def test_ten_thousand_layers(tmp_path: Path) -> None:
     data = blob(nested(5, bytes(168)), shape(2, 3, 7))
     path = written(tmp_path, net(*(layer(f"layer_{i}", "Convolution", data, data) for i in range(10_000))))
-    started = time.perf_counter()
-    model = read(path)
-    print(f"10,000 layers of 2 blobs: {time.perf_counter() - started:.3f} s")  # noqa: T201
-    assert len(model.layers) == 10_000
+    assert len(read(path).layers) == 10_000
 
 
 def test_size_and_time_are_recorded_and_compared(tmp_path: Path) -> None:

@@ -13,12 +13,14 @@ from google.protobuf import descriptor_pb2
 
 from caffe_bn_convert.caffe import schema
 from caffe_bn_convert.caffe.schema import FIRST_FORK_ID, PACKAGE, message
+from tests.paths import FIXTURES
 
 from .schemas import PROTO, SHARED, default_of, definition, every_message, label, type_of, written
 
 if TYPE_CHECKING:
     from pathlib import Path
 
+STRICT = ("-W", "error", "-W", "ignore:Type google:DeprecationWarning")  # of protobuf below 5.27 in Python 3.12
 NV_RAW = {"raw_data_type": 10, "raw_diff_type": 11, "raw_data": 12, "raw_diff": 13}
 
 needs_bvlc = pytest.mark.skipif(not (SHARED / "CAFFE_FIELDS.md").exists(), reason="no ../shared/CAFFE_FIELDS.md")
@@ -49,7 +51,7 @@ def test_every_field_of_bvlc_is_exactly_as_in_the_table() -> None:
             field = fields[field_name]
             where = f"{name}.{field_name}"
             assert (field.number, type_of(field)) == (int(number), type_), where
-            assert (label(field), field.is_packed) == (label_.split()[0], "packed" in label_), where
+            assert (label(field), field.GetOptions().packed) == (label_.split()[0], "packed" in label_), where
             if label(field) != "repeated":
                 assert field.has_default_value == bool(default), where
             if default:
@@ -135,7 +137,41 @@ assert ours.FromString(theirs(name="net").SerializeToString()).name == "net"
 def test_it_lives_beside_another_caffe_proto(program: str, imports: str) -> None:
     if imports and find_spec("cv2") is None:
         pytest.skip("no cv2")
-    subprocess.run([sys.executable, "-W", "error", "-c", imports + program + CHECK], check=True)
+    subprocess.run([sys.executable, *STRICT, "-c", imports + program + CHECK], check=True)
+
+
+GENERATED = """
+syntax = "proto2";
+package caffe;
+message NetParameter { optional string name = 1; repeated LayerParameter layer = 100; }
+message LayerParameter { optional string name = 1; optional string type = 2; }
+"""
+PROVEN = """
+import sys
+from caffe_bn_convert.cli import run
+assert run(sys.argv[1:]) == 0
+import caffe_pb2
+assert [field.name for field in caffe_pb2.NetParameter.DESCRIPTOR.fields] == ["name", "layer"]
+"""
+
+
+@pytest.mark.skipif(find_spec("grpc_tools") is None, reason="protoc: pip install grpcio-tools")
+@pytest.mark.parametrize("reverse", [False, True])
+def test_a_proof_beside_a_generated_caffe_pb2(tmp_path: Path, reverse: bool) -> None:
+    modules = ["caffe_pb2", *(["cv2"] if find_spec("cv2") else []), "onnx", "caffe_bn_convert.front"]
+    imports = "".join(f"import {name}\n" for name in (reversed(modules) if reverse else modules))
+    (tmp_path / "caffe.proto").write_text(GENERATED)
+    command = [sys.executable, "-m", "grpc_tools.protoc", f"-I{tmp_path}", f"--python_out={tmp_path}", "caffe.proto"]
+    subprocess.run(command, check=True)
+    digits = [
+        f"{FIXTURES}/digits/deploy.prototxt",
+        f"{FIXTURES}/digits/digits.caffemodel",
+        "-o",
+        f"{tmp_path}/out.onnx",
+    ]
+    path = f"import sys\nsys.path.insert(0, {str(tmp_path)!r})\n"
+    subprocess.run([sys.executable, *STRICT, "-c", path + imports + PROVEN, *digits], check=True)
+    assert (tmp_path / "out.onnx").exists()
 
 
 def test_a_message_is_one_class() -> None:

@@ -12,6 +12,7 @@ import pytest
 import caffe_bn_convert as cbc
 from caffe_bn_convert.errors import UnsupportedError, UsageError
 from caffe_bn_convert.preprocessing import METADATA_KEY, Preprocessing, from_prototxt
+from tests.golden import OPSETS
 from tests.nets import input_layer, layer, write_net
 
 RNG = np.random.default_rng(11)
@@ -69,7 +70,7 @@ CASES = {
 }
 
 
-@pytest.mark.parametrize("opset", [13, 17, 28])
+@pytest.mark.parametrize("opset", OPSETS)
 @pytest.mark.parametrize("name", CASES)
 def test_nodes_in_front(tmp_path, name, opset):
     wanted, shape = CASES[name]

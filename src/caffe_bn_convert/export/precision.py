@@ -74,11 +74,15 @@ def losses(conversion: Conversion) -> tuple[Loss, ...]:
     """Run both forms in onnxruntime on seeded inputs and compare every output.
 
     Raises:
+        ProviderError: the installed onnxruntime does not run the model at this opset.
         VerificationError: the float16 form overflows where float32 does not.
     """
+    from caffe_bn_convert.verify.runtime import naming_the_highest_opset
+
     plain = replace(conversion, precision="float32")
     inputs = _feeds(conversion)
-    wanted, got = _answers(plain.model, inputs), _answers(_stepwise(conversion.model), inputs)
+    with naming_the_highest_opset(conversion):
+        wanted, got = _answers(plain.model, inputs), _answers(_stepwise(conversion.model), inputs)
     found = []
     for index, name in enumerate(conversion.graph.outputs):
         pairs = [(a[index], b[index]) for a, b in zip(wanted, got, strict=True)]
@@ -148,15 +152,10 @@ def _stepwise(model: Model) -> Model:
 
 
 def _answers(model: Model, inputs: Sequence[Mapping[str, Array]]) -> list[list[Array]]:
-    import onnxruntime
+    from caffe_bn_convert.verify.runtime import Session, resolve
 
-    options = onnxruntime.SessionOptions()
-    options.log_severity_level = 3
-    options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
     with _file(model) as path:
-        session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
-        answers: list[list[Array]] = [
-            session.run(None, {name: np.asarray(array) for name, array in arrays.items()}) for arrays in inputs
-        ]
+        session = Session(path, resolve(), optimised=False)
+        answers = [list(session.run(arrays).values()) for arrays in inputs]
         del session
     return answers

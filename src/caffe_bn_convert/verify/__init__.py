@@ -43,15 +43,18 @@ def verify(
         the report. A proof that failed is a report too: look at ``report.passed``.
 
     Raises:
-        ProviderError: the provider that was asked for does not run the file.
+        ProviderError: the provider that was asked for does not run the file, or the installed onnxruntime does not at
+            this opset.
         UnsupportedError: the oracle does not know a layer.
         UsageError: inputs that do not fit.
     """
     options = options or Options()
     if not isinstance(subject, Caffe):
         from caffe_bn_convert.verify.ours import caffe_of, ours
+        from caffe_bn_convert.verify.runtime import naming_the_highest_opset
 
-        report = prove(caffe_of(subject), Path(model), ours(subject, options))
+        with naming_the_highest_opset(subject):
+            report = prove(caffe_of(subject), Path(model), ours(subject, options))
     else:
         report = prove(subject, Path(model), options)
     return replace(report, model=name) if name is not None else report

@@ -95,6 +95,7 @@ def prove_pending(
     """Prove a file that is written but not in place yet.
 
     Raises:
+        ProviderError: the provider does not run the file, or the installed onnxruntime not at this opset.
         VerificationError: it is wrong; with ``keep_failed`` it stays as ``<target>.failed``.
     """
     report = _proof(conversion, pending, options)

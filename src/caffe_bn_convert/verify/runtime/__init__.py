@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from caffe_bn_convert.verify.runtime.exposed import ExposedModel
+from caffe_bn_convert.verify.runtime.kernels import naming_the_highest_opset
 from caffe_bn_convert.verify.runtime.providers import Provider, resolve
 from caffe_bn_convert.verify.runtime.session import Port, Session
 
-__all__ = ["ExposedModel", "Port", "Provider", "Session", "resolve"]
+__all__ = ["ExposedModel", "Port", "Provider", "Session", "naming_the_highest_opset", "resolve"]

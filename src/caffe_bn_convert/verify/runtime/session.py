@@ -10,6 +10,7 @@ import onnxruntime as ort
 
 from caffe_bn_convert.errors import ProviderError, VerificationError
 from caffe_bn_convert.verify.runtime.exposed import ExposedModel
+from caffe_bn_convert.verify.runtime.kernels import lack
 from caffe_bn_convert.verify.runtime.providers import CPU, Provider
 
 if TYPE_CHECKING:
@@ -43,7 +44,7 @@ class Session:
         optimised: whether onnxruntime may rewrite the graph.
 
     Raises:
-        ProviderError: the provider does not run every node.
+        ProviderError: the provider does not run every node, or onnxruntime is too old for the file.
         VerificationError: onnxruntime cannot load the file.
     """
 
@@ -119,6 +120,9 @@ def _check_provider(session: ort.InferenceSession, provider: Provider) -> None:
 def _refusal(
     error: Exception, model: Path | ExposedModel, provider: Provider, *, optimised: bool
 ) -> ProviderError | VerificationError:
+    lacking = lack(error)
+    if lacking is not None:
+        return lacking
     if provider.is_cpu:
         return VerificationError(f"onnxruntime cannot load the file: {_first_line(error)}")
     left = _left_to_cpu(model, provider, optimised=optimised)
