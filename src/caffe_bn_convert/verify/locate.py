@@ -10,6 +10,7 @@ from caffe_bn_convert.verify.compare import compare
 from caffe_bn_convert.verify.discrete import agree
 from caffe_bn_convert.verify.explain import explain
 from caffe_bn_convert.verify.foreign import first_wrong_name
+from caffe_bn_convert.verify.left_out import left_out
 from caffe_bn_convert.verify.oracle.values import plan
 from caffe_bn_convert.verify.report.model import BlobResult, Divergence, OutputResult
 from caffe_bn_convert.verify.tolerance import measure
@@ -58,7 +59,10 @@ def locate(
             continue
         deviation = judged(visit, rule)
         if not deviation.passed:
-            return divergence(caffe, defendant, visit, deviation, number)
+            found = divergence(caffe, defendant, visit, deviation, number)
+            shown = defendant.shown(keys, sizes, feed)
+            missing = left_out(caffe, feed.arrays, shown, visit, lambda other: judged(other, rule))
+            return found if missing is None else _missing(caffe, found, missing)
     return _global(caffe, defendant, feed, failed, rule)
 
 
@@ -74,6 +78,14 @@ def divergence(caffe: Caffe, defendant: Defendant, visit: Visit, deviation: Devi
     """All that can be told about a value that is wrong."""
     where = replace(visit.layer.where(), file=caffe.net.file)
     return Divergence(visit.key, where, deviation, feed, channels=channels(caffe, visit, defendant.model))
+
+
+def _missing(caffe: Caffe, found: Divergence, key: str) -> Divergence:
+    """The same with the layer named that is not there."""
+    index = next(step.index for step in plan(caffe.net).steps if key in step.tops)
+    where = replace(caffe.net.layers[index].where(), file=caffe.net.file)
+    told = f'the layer is not in the file: "{found.blob}" is what it would be without it'
+    return replace(found, blob=key, where=where, channels=(), explanation=told)
 
 
 def _by_name(

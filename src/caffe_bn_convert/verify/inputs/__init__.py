@@ -77,13 +77,24 @@ def feeds(net: NetDefinition, slots: Sequence[Slot], seed: int, kinds: int = len
     """
     made = []
     names = [name for name, _ in zip(cycle(KINDS), range(max(1, kinds)), strict=False)]
-    for number, (sizes, chosen) in enumerate(_runs(slots, names)):
+    runs = list(_runs(slots, names))
+    if _rows_depend(net):  # where large rows hide what small ones would show
+        runs += [(sizes, names[:1]) for sizes, chosen in runs[:1] if len(set(chosen)) > 1]
+    for number, (sizes, chosen) in enumerate(runs):
         arrays = {
             slot.name: _filled(net, slot, shape, chosen, (seed, number))
             for slot, shape in zip(slots, sizes, strict=True)
         }
         made.append(Feed(", ".join(dict.fromkeys(chosen)), arrays))
     return made
+
+
+def _rows_depend(net: NetDefinition) -> bool:
+    """Whether a BatchNorm takes its statistics from the batch, or may do so."""
+    norms = (layer.parameter.batch_norm_param for layer in net.layers if layer.type == "BatchNorm")
+    return any(
+        not p.use_global_stats and (p.HasField("use_global_stats") or net.parameter.state.phase == 0) for p in norms
+    )
 
 
 def _runs(slots: Sequence[Slot], names: list[str]) -> Iterator[tuple[list[tuple[int, ...]], list[str]]]:
