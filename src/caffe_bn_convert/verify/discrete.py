@@ -43,6 +43,14 @@ def _paired(actual: Array, exact: Array) -> Array:
     rows, wanted = list(actual.reshape(-1, 7)), exact.reshape(-1, 7)
     paired = []
     for row in wanted:
-        nearest = int(np.argmin([np.abs(other - row).sum() for other in rows]))
+        nearest = int(np.argmin([_distance(other, row) for other in rows]))
         paired.append(rows.pop(nearest))
     return np.asarray(paired).reshape(actual.shape)
+
+
+def _distance(a: Array, b: Array) -> float:
+    """Between two rows; what is no number is near to its like and far from all else."""
+    with np.errstate(invalid="ignore"):
+        off = np.abs(np.asarray(a, np.float64) - b)
+    alike = (a == b) | (np.isnan(a) & np.isnan(b))
+    return float(np.where(alike, 0.0, np.nan_to_num(off, nan=1e30, posinf=1e30)).sum())

@@ -12,7 +12,7 @@ from caffe_bn_convert.errors import Where, at
 from caffe_bn_convert.verify.oracle import LAYERS, discontinuous, forward, run
 from caffe_bn_convert.verify.oracle.values import Read, is_input, plan
 from caffe_bn_convert.verify.orders import of_batch, other_order
-from caffe_bn_convert.verify.tolerance import measure, sizes, spread
+from caffe_bn_convert.verify.tolerance import ROUNDOFF, measure, sizes, spread
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -34,6 +34,9 @@ if TYPE_CHECKING:
 
 SQUASHING = frozenset({"Softmax", "SoftmaxWithLoss", "Sigmoid", "TanH", "Exp", "MVN", "Normalize"})
 FEW = 64
+
+LIMITED = frozenset({"Softmax", "SoftmaxWithLoss", "Sigmoid", "TanH", "LSTM", "RNN"})
+"""Their numbers lie between -1 and 1, and runtimes compute them to one rounding of 1: next to 0 that is all of them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,6 +185,8 @@ class _Pass:
             low = [farther(high[0], low[0], other)]
         if not jumps and (of_batch(layer, self.caffe.phase) or _few_or_squashed(layer, high)):
             low = [farther(z, y, shaken) for z, y, shaken in zip(high, low, self._shaken(step, bottoms), strict=True)]
+        if layer.type in LIMITED:
+            low = [farther(z, y, z + ROUNDOFF) for z, y in zip(high, low, strict=True)]
         values = [_Values(z, y, None, based) for z, y in zip(high, low, strict=True)]
         if known and self.wanted.intersection(step.tops):
             for value, derived in zip(values, self._forward(step, own, np.float64), strict=True):
