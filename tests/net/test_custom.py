@@ -87,7 +87,8 @@ def test_never_by_default(tmp_path: Path) -> None:
 def test_the_command_of_the_page(example: Path) -> None:  # noqa: F811
     assert command(words(blocks(PAGE, "sh")[1])) == 0
     text = onnx.printer.to_text(onnx.load("retrieval.onnx").graph)
-    assert text.splitlines()[-2].split("] ")[-1].strip() == blocks(PAGE, "text")[1].strip()
+    last = text.splitlines()[-2].split("] ")[-1].strip()
+    assert last.replace('"', "") == blocks(PAGE, "text")[1].strip().replace('"', "")  # onnx before 1.20 has no quotes
 
 
 class TestOwnFields:
