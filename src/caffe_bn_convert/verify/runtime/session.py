@@ -97,7 +97,6 @@ def _options(optimised: bool) -> ort.SessionOptions:  # noqa: FBT001
 
 
 def _open(model: Path | ExposedModel, options: ort.SessionOptions, provider: Provider) -> ort.InferenceSession:
-    ort.disable_telemetry_events()  # some builds report how they are used
     if isinstance(model, ExposedModel):
         options.add_session_config_entry(FOLDER, str(model.path.parent.resolve()))
         source: Any = model.bytes()
