@@ -6,6 +6,7 @@ can be wrong with the shape being right, padding at the end makes up for the dam
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -15,7 +16,7 @@ from bench.damage.graph import Damage
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from bench.damage.graph import File
+    from bench.damage.graph import Array, File
 
 WINDOWS = ("Conv", "ConvTranspose", "MaxPool", "AveragePool")
 
@@ -74,7 +75,7 @@ def _made_up(file: File, i: int, axis: int, grown: int) -> list[int] | None:
 def grouped(file: File) -> Iterator[Damage]:
     """Two groups where there is one; one where there are several, the filters repeated."""
 
-    def regroup(i: int, group: int, weight: np.ndarray, damaged: File) -> None:
+    def regroup(i: int, group: int, weight: Array, damaged: File) -> None:
         damaged.replace(i, 1, weight)
         damaged.set(i, group=group)
 
@@ -84,10 +85,10 @@ def grouped(file: File) -> Iterator[Damage]:
             continue
         if group > 1:
             dense = np.tile(weight, (1, group, *(1,) * (weight.ndim - 2)))
-            yield Damage(i, f"{node.name}: {group} becomes 1", lambda f, i=i, w=dense: regroup(i, 1, w, f))
+            yield Damage(i, f"{node.name}: {group} becomes 1", partial(regroup, i, 1, dense))
         elif not weight.shape[0] % 2 and not weight.shape[1] % 2:
             half = weight[:, : weight.shape[1] // 2]
-            yield Damage(i, f"{node.name}: 1 becomes 2", lambda f, i=i, w=half: regroup(i, 2, w, f))
+            yield Damage(i, f"{node.name}: 1 becomes 2", partial(regroup, i, 2, half))
 
 
 def divided(file: File) -> Iterator[Damage]:
@@ -106,4 +107,4 @@ def divided(file: File) -> Iterator[Damage]:
     for i, node in file.each("Mul"):
         for place, name in enumerate(node.input):
             if "divisor" in name and file.constant(i, place) is not None:
-                yield Damage(i, f"{name} is left out", lambda f, i=i, place=place: ones(i, place, f))
+                yield Damage(i, f"{name} is left out", partial(ones, i, place))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -53,7 +54,7 @@ def dropped(file: File) -> Iterator[Damage]:
     for nodes, bottom in _whole_layers(file):
         last = nodes[-1]
         what = f"{file.nodes[last].name} is Identity"
-        yield Damage(last, what, lambda f, i=last, nodes=nodes, bottom=bottom: identity(i, nodes, bottom, f))
+        yield Damage(last, what, partial(identity, last, nodes, bottom))
 
 
 def skipped(file: File) -> Iterator[Damage]:
@@ -72,7 +73,7 @@ def skipped(file: File) -> Iterator[Damage]:
         last = nodes[-1]
         if file.nodes[last].output[0] not in outputs:
             what = f"{file.nodes[last].name} is not there"
-            yield Damage(last, what, lambda f, i=last, nodes=nodes, bottom=bottom: bypass(i, nodes, bottom, f))
+            yield Damage(last, what, partial(bypass, last, nodes, bottom))
 
 
 def _whole_layers(file: File) -> Iterator[tuple[list[int], str]]:
@@ -111,4 +112,4 @@ def crossed(file: File) -> Iterator[Damage]:
             one, other = nodes[i].input[a], nodes[k].input[b]
             if one != other and file.shapes[one] == file.shapes[other] and made.get(other, -1) < i:
                 what = f"{nodes[i].name} reads {other}, {nodes[k].name} reads {one}"
-                yield Damage(i, what, lambda f, i=i, a=a, k=k, b=b: swap(i, a, k, b, f), k)
+                yield Damage(i, what, partial(swap, i, a, k, b), k)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -51,7 +52,7 @@ def statistics(file: File) -> Iterator[Damage]:
         inputs[MEAN], inputs[VARIANCE] = inputs[VARIANCE], inputs[MEAN]
 
     for i, node in file.each("BatchNormalization"):
-        yield Damage(i, f"{node.name}: mean and variance", lambda damaged, i=i: swap(i, damaged))
+        yield Damage(i, f"{node.name}: mean and variance", partial(swap, i))
 
 
 def epsilon(file: File) -> Iterator[Damage]:
@@ -87,7 +88,7 @@ def factor(file: File) -> Iterator[Damage]:
         stored = [file.factors[layer] for layer in file.layers[node.name] if layer in file.factors]
         if stored and stored[0] not in (0.0, 1.0) and file.constant(i, MEAN) is not None:
             by = stored[0]
-            yield Damage(i, f"{node.name}: × {by:g}", lambda damaged, i=i, by=by: undivided(i, by, damaged))
+            yield Damage(i, f"{node.name}: × {by:g}", partial(undivided, i, by))
 
 
 def lrn_bias(file: File) -> Iterator[Damage]:
@@ -118,7 +119,7 @@ def coefficients(file: File) -> Iterator[Damage]:
         if not any(file.types.get(layer) == "Eltwise" for layer in file.layers[node.name]):
             continue
         if node.op_type == "Sub":
-            yield Damage(i, f"{node.name}: -1 becomes 1", lambda damaged, i=i: added(i, damaged))
+            yield Damage(i, f"{node.name}: -1 becomes 1", partial(added, i))
         for place, name in enumerate(node.input):
             value = file.constant(i, place)
             if node.op_type == "Mul" and value is not None:
