@@ -71,7 +71,7 @@ class Result:
 
 
 def counts(path: Path) -> str:
-    """"" for an inference net, else why the prototxt does not count."""
+    """ "" for an inference net, else why the prototxt does not count."""
     try:
         net = in_test(path)
     except ConversionError as error:
@@ -123,7 +123,7 @@ def deployed(path: Path, folder: Path) -> Path:
 
 
 def after_losses(net: NetDefinition) -> str:
-    """"" where something is computed when losses are left out, else what is in the way."""
+    """ "" where something is computed when losses are left out, else what is in the way."""
     net, _ = leave_out_losses(net)
     for layer in net.layers:
         if any(layer.parameter.loss_weight) or ("Loss" in layer.type and layer.parameter.top):

@@ -13,7 +13,19 @@ import caffe_bn_convert as cbc
 from tests.golden import GOLDEN, OPSETS, assert_close, cases, check
 from tests.paths import SHARED, needs_shared
 
-OWN = ("BatchNorm", "Scale", "Bias", "Pooling", "Convolution", "Deconvolution", "Net", "Input", "HDF5", "Composite", "SSDCore")
+OWN = (
+    "BatchNorm",
+    "Scale",
+    "Bias",
+    "Pooling",
+    "Convolution",
+    "Deconvolution",
+    "Net",
+    "Input",
+    "HDF5",
+    "Composite",
+    "SSDCore",
+)
 ELSEWHERE = {"v1_param_share_string"}  # its prototxt says 2x5x1x1, its input is 2x5: pycaffe was told another shape
 
 

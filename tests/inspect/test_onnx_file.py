@@ -4,8 +4,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from caffe_bn_convert.front import convert
 from caffe_bn_convert.errors import UnreadableError
+from caffe_bn_convert.front import convert
 from caffe_bn_convert.inspect import inspect_net
 from caffe_bn_convert.inspect.onnx_file import inspect_onnx
 from tests.paths import FIXTURES

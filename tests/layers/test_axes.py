@@ -26,7 +26,11 @@ X = values("data", 2, 3, 7, 9)
         ("Gather", "gather_param { indices: 6 indices: 0 indices: 3 shape: 3 axis: 2 }", X[:, :, [6, 0, 3]]),
         ("Gather", "gather_param { indices: 2 shape: 0 axis: 1 }", X[:, 2]),
         ("Gather", "gather_param { indices: [1, 0, 0, 1] shape: [2, 2] }", X[[[1, 0], [0, 1]]]),
-        ("CropCenter", "crop_center_param { crop_size: 0 crop_size: 1 crop_size: 2 crop_size: 3 }", X[:, 1:2, 2:5, 3:6]),
+        (
+            "CropCenter",
+            "crop_center_param { crop_size: 0 crop_size: 1 crop_size: 2 crop_size: 3 }",
+            X[:, 1:2, 2:5, 3:6],
+        ),
         ("CropCenter", "crop_center_param { crop_size: [0, 0, 0, 0] }", X),
     ],
 )
@@ -36,7 +40,8 @@ def test_by_hand_and_by_the_oracle(tmp_path, kind, rest, by_hand):
 
 
 @pytest.mark.parametrize(
-    ("rest", "shape"), [("", (2, 7)), ("squeeze_param { axis: 1 }", (2, 7, 1)), ("squeeze_param { axis: -1 }", (2, 1, 7))]
+    ("rest", "shape"),
+    [("", (2, 7)), ("squeeze_param { axis: 1 }", (2, 7, 1)), ("squeeze_param { axis: -1 }", (2, 1, 7))],
 )
 def test_squeeze(tmp_path, rest, shape):
     text = input_layer(2, 1, 7, 1) + layer("Squeeze", "y", rest=rest)

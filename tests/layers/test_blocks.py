@@ -16,7 +16,9 @@ def shape(name, *dims):
 
 
 def convolution(rest):
-    return input_layer(2, 3, 5, 7, 9) + layer("NdConvolution", "y", rest=f"convolution_param {{ num_output: 6 {rest} }}")
+    return input_layer(2, 3, 5, 7, 9) + layer(
+        "NdConvolution", "y", rest=f"convolution_param {{ num_output: 6 {rest} }}"
+    )
 
 
 def pooling(rest, *dims):

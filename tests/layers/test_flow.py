@@ -35,7 +35,9 @@ def test_resample_to_the_size_of_a_second_bottom(tmp_path):
 
 @pytest.mark.parametrize("fill", ["", "flow_warp_param { fill_value: NOT_A_NUMBER }"])
 def test_flow_warp(tmp_path, fill):
-    text = input_layer(2, 3, 7, 9) + input_layer(2, 2, 7, 9, name="flow") + layer("FlowWarp", "y", "data flow", rest=fill)
+    text = (
+        input_layer(2, 3, 7, 9) + input_layer(2, 2, 7, 9, name="flow") + layer("FlowWarp", "y", "data flow", rest=fill)
+    )
     flow = 4 * values("flow", 2, 2, 7, 9)
     flow[0, :, 2] = np.round(flow[0, :, 2])
     wanted = check_by_oracle(tmp_path, text, {"data": X, "flow": flow})["y"]
@@ -75,7 +77,9 @@ def test_correlation_by_hand(tmp_path):
     b = np.array([1, 0, 2, 1, 1, 0], np.float32).reshape(1, 2, 1, 3)
     wanted = check_by_oracle(tmp_path, text, {"data": a, "b": b})["y"]
     assert wanted.shape == (1, 9, 1, 3)
-    np.testing.assert_array_equal(wanted[0, :, 0], [*[[0] * 3] * 3, [0, 11, 15], [5.5, 10, 3], [5, 2, 0], *[[0] * 3] * 3])
+    np.testing.assert_array_equal(
+        wanted[0, :, 0], [*[[0] * 3] * 3, [0, 11, 15], [5.5, 10, 3], [5, 2, 0], *[[0] * 3] * 3]
+    )
 
 
 @pytest.mark.parametrize(

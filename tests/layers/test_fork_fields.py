@@ -72,14 +72,18 @@ def test_pooling(tmp_path, method, rest):
 
 
 def test_pooling_of_one_sided_padding_by_hand(tmp_path):
-    text = pooling("pool: AVE kernel_size: 2 stride: 2 pad_r: 1").replace("dim: 2 dim: 3 dim: 7 dim: 9", "dim: [1,1,2,3]")
+    text = pooling("pool: AVE kernel_size: 2 stride: 2 pad_r: 1").replace(
+        "dim: 2 dim: 3 dim: 7 dim: 9", "dim: [1,1,2,3]"
+    )
     wanted = check_by_oracle(tmp_path, text, {"data": np.arange(6, dtype=np.float32).reshape(1, 1, 2, 3)})["y"]
     # The padding behind counts, with 0.
     np.testing.assert_array_equal(wanted.ravel(), [2, 1.75])
 
 
 def test_averages_without_the_padding_by_hand(tmp_path):
-    text = pooling("pool: AVE_EXC_PAD kernel_size: 3 stride: 2 pad: 1").replace("dim: 2 dim: 3 dim: 7 dim: 9", "dim: [1,1,2,3]")
+    text = pooling("pool: AVE_EXC_PAD kernel_size: 3 stride: 2 pad: 1").replace(
+        "dim: 2 dim: 3 dim: 7 dim: 9", "dim: [1,1,2,3]"
+    )
     wanted = check_by_oracle(tmp_path, text, {"data": np.arange(6, dtype=np.float32).reshape(1, 1, 2, 3)})["y"]
     np.testing.assert_array_equal(wanted.ravel(), [2, 3, 3.5, 4.5])
 

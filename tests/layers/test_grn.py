@@ -31,7 +31,7 @@ def test_normalize_of_caffe_windows(tmp_path, kind, tops):
     text = input_layer(2, 3, 7, 9) + layer("Normalize", "y", "data", tops, rest)
     wanted = check_by_oracle(tmp_path, text, {"data": X})
     x = X.astype(np.float64)
-    norm = (np.sqrt((x * x).sum(1, keepdims=True) + 1e-6) if kind == "L2" else np.abs(x).sum(1, keepdims=True) + 1e-6)
+    norm = np.sqrt((x * x).sum(1, keepdims=True) + 1e-6) if kind == "L2" else np.abs(x).sum(1, keepdims=True) + 1e-6
     np.testing.assert_allclose(wanted["y"], x / norm, rtol=1e-5)
 
 

@@ -10,7 +10,7 @@ from tests.golden import values
 from tests.layers.judged import check_by_oracle
 from tests.nets import input_layer, layer, write_net
 
-PYTHON = "python_param { module: \"rpn.proposal_layer\" layer: \"ProposalLayer\" param_str: \"'feat_stride': 16 %s\" }"
+PYTHON = 'python_param { module: "rpn.proposal_layer" layer: "ProposalLayer" param_str: "\'feat_stride\': 16 %s" }'
 CPP = "feat_stride: 16 base_size: 16 ratio: 2 ratio: 1 ratio: 0.5 scale: 1 scale: 2 scale: 4 post_nms_topn: 40 "
 CPP += "pre_nms_topn: 200 nms_thresh: 0.4"
 
@@ -73,6 +73,7 @@ def test_python_by_its_own_steps(tmp_path):
     order = [i for i in np.argsort(-score) if (boxes[i, 2:] - boxes[i, :2] + 1 >= 16).all()][:6000]
     kept: list[int] = []
     for i in order:
+
         def overlap(j, i=i):
             side = (np.minimum(boxes[i, 2:], boxes[j, 2:]) - np.maximum(boxes[i, :2], boxes[j, :2]) + 1).clip(0)
             areas = sum(np.prod(boxes[k, 2:] - boxes[k, :2] + 1) for k in (i, j))
@@ -97,7 +98,7 @@ def test_the_dialect_is_told(tmp_path):
         (net("Proposal", f"proposal_param {{ {CPP} pvanet_mode: true }}"), 'the field "pvanet_mode"'),
         (net("Proposal", f"proposal_param {{ {CPP} }}", boxes=8), "9 boxes need 18 scores"),
         (net("Proposal", f"proposal_param {{ {CPP} }}", info=2), "height, width and scale"),
-        (net("Python", "python_param { module: \"os\" layer: \"system\" }"), "nothing that a model file names is run"),
+        (net("Python", 'python_param { module: "os" layer: "system" }'), "nothing that a model file names is run"),
         (net("Python", PYTHON.replace("'feat_stride': 16", "") % ""), "must have feat_stride"),
     ],
 )

@@ -11,8 +11,10 @@ from tests.layers.dynamic import check_dynamic
 from tests.layers.judged import check_by_oracle
 from tests.nets import input_layer, layer, write_net
 
-X = np.concatenate([np.linspace(-40, 40, 369), [-3, 3, 0, -20, 20, -1e-3, 1e-3, 7, -7]]).astype(np.float32).reshape(
-    2, 3, 7, 9
+X = (
+    np.concatenate([np.linspace(-40, 40, 369), [-3, 3, 0, -20, 20, -1e-3, 1e-3, 7, -7]])
+    .astype(np.float32)
+    .reshape(2, 3, 7, 9)
 )
 
 
@@ -56,6 +58,4 @@ def test_in_place(tmp_path):
 
 def test_an_unknown_field_is_no_silent_default(tmp_path):
     with pytest.raises(cbc.ConversionError, match="steepness"):
-        cbc.convert(
-            write_net(tmp_path, input_layer(2, 3) + layer("SeLU", "y", rest="selu_param { steepness: 2 }"))[0]
-        )
+        cbc.convert(write_net(tmp_path, input_layer(2, 3) + layer("SeLU", "y", rest="selu_param { steepness: 2 }"))[0])

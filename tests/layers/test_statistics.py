@@ -79,7 +79,7 @@ def test_refusals(tmp_path, type_, rest, shape, message):
     ("type_", "rest", "field"),
     [
         ("Normalize", 'norm_param { normalize_type: "L1" }', "normalize_type"),
-        ("Normalize", 'norm_param { across_spatial: false } normalize_param { }', "across_spatial"),
+        ("Normalize", "norm_param { across_spatial: false } normalize_param { }", "across_spatial"),
     ],
 )
 def test_fields_of_forks_are_refused_by_name(tmp_path, type_, rest, field):

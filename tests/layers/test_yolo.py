@@ -34,7 +34,9 @@ def sigmoid(x):
 
 
 def overlap(a, b):
-    sides = [min(a[i] + a[i + 2] / 2, b[i] + b[i + 2] / 2) - max(a[i] - a[i + 2] / 2, b[i] - b[i + 2] / 2) for i in (0, 1)]
+    sides = [
+        min(a[i] + a[i + 2] / 2, b[i] + b[i + 2] / 2) - max(a[i] - a[i + 2] / 2, b[i] - b[i + 2] / 2) for i in (0, 1)
+    ]
     common = 0.0 if min(sides) < 0 else sides[0] * sides[1]
     return common / (a[2] * a[3] + b[2] * b[3] - common)
 

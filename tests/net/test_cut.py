@@ -49,9 +49,7 @@ def test_unknown_data_layers_are_inputs(tmp_path):
     assert conversion.graph.inputs == ("data", "label")
 
 
-@pytest.mark.parametrize(
-    ("name", "rows"), [("floor", 3), ("ceil", 4)]
-)
+@pytest.mark.parametrize(("name", "rows"), [("floor", 3), ("ceil", 4)])
 @pytest.mark.parametrize("by", ["Pooling", "y"])
 def test_dialects(tmp_path, name, rows, by):
     text = input_layer(2, 3, 8, 8) + layer("Pooling", "y", rest="pooling_param { kernel_size: 3 stride: 2 }")

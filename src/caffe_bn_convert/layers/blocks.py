@@ -44,7 +44,9 @@ class NdConvolution(Convolution):
         require(p.num_output > 0, "convolution_param needs num_output")
         require(p.group > 0 and p.num_output % p.group == 0, f"num_output {p.num_output} is no multiple of {p.group}")
         require(source.bottoms == source.tops, f"it has {source.bottoms} bottoms but {source.tops} tops")
-        window = Window(_sizes(p, "kernel_shape"), _sizes(p, "stride_shape") or (1,), _sizes(p, "pad_shape") or (0,), (1,))
+        window = Window(
+            _sizes(p, "kernel_shape"), _sizes(p, "stride_shape") or (1,), _sizes(p, "pad_shape") or (0,), (1,)
+        )
         fillers = Filler.read(p, "weight_filler"), Filler.read(p, "bias_filler")
         return cls(p.num_output, window, p.group, p.bias_term, 1, *fillers)
 

@@ -199,8 +199,7 @@ class BatchToSpaceND(Blocks):
                 raise UnsupportedError(f"{x[0]} items do not divide into blocks of {list(self.block)}")
             batch = quotient
         sizes = [
-            n * block - a - b
-            for n, block, (a, b) in zip(fixed(x[1 : count + 1]), self.block, self.border, strict=True)
+            n * block - a - b for n, block, (a, b) in zip(fixed(x[1 : count + 1]), self.block, self.border, strict=True)
         ]
         require(all(size > 0 for size in sizes), f"the crops leave nothing: {sizes}")
         return ((batch, *sizes, *x[count + 1 :]),)

@@ -26,7 +26,14 @@ FORK_FIELDS = (
     "pad_l", "pad_r", "pad_t", "pad_b",
 )  # fmt: skip
 """Fields of forks that are read here."""
-HARMLESS = ("conv_algorithm", "cudnn_convolution_algo_seeker", "conv_algos_override", "weight_fixed", "dis_mode", "gen_mode")
+HARMLESS = (
+    "conv_algorithm",
+    "cudnn_convolution_algo_seeker",
+    "conv_algos_override",
+    "weight_fixed",
+    "dis_mode",
+    "gen_mode",
+)
 """Fields of forks that choose an algorithm, or are for training."""
 
 
@@ -54,7 +61,9 @@ class Window:
         only(p, (*FORK_FIELDS, *HARMLESS))
         near, far = sides(p)
         if any((*near, *far)):
-            require(not p.pad and not _pair(p, "pad_h", "pad_w"), "pad and pad_l, pad_r, pad_t or pad_b are given together")
+            require(
+                not p.pad and not _pair(p, "pad_h", "pad_w"), "pad and pad_l, pad_r, pad_t or pad_b are given together"
+            )
         return cls(
             _pair(p, "kernel_h", "kernel_w") or tuple(p.kernel_size),
             _pair(p, "stride_h", "stride_w") or tuple(p.stride) or (1,),

@@ -88,8 +88,7 @@ class Resample(Layer):
             return [value]
         smooth = self.antialias and any(ratio > 1 for ratio in ratios)
         matrices = [
-            self._weights(place, size, ratio, smooth)
-            for place, size, ratio in zip(places, old, ratios, strict=True)
+            self._weights(place, size, ratio, smooth) for place, size, ratio in zip(places, old, ratios, strict=True)
         ]
         return [by_matrices(e, x[0].name, matrices[0], matrices[1])]
 
@@ -110,8 +109,7 @@ def _places(old: tuple[int, ...], new: tuple[int, ...]) -> tuple[list[Any], list
     ratios = [F32(a) / F32(b) for a, b in zip(old, new, strict=True)]
     # The fork adds half the *other* axis's ratio to each place.
     return ratios, [
-        (np.arange(n, dtype=F32) * ratios[i] + ratios[1 - i] / F32(2) - F32(0.5)).astype(F32)
-        for i, n in enumerate(new)
+        (np.arange(n, dtype=F32) * ratios[i] + ratios[1 - i] / F32(2) - F32(0.5)).astype(F32) for i, n in enumerate(new)
     ]
 
 
@@ -282,9 +280,7 @@ class Correlation(Layer):
     def _patches(self, e: Emitter, x: str) -> str:
         if self.kernel == 1 and self.stride[0] == 1:
             return x
-        return str(
-            e.op("AveragePool", x, kernel_shape=[self.kernel] * 2, strides=[self.stride[0]] * 2, pads=[0] * 4)
-        )
+        return str(e.op("AveragePool", x, kernel_shape=[self.kernel] * 2, strides=[self.stride[0]] * 2, pads=[0] * 4))
 
 
 LAYERS: dict[str, type[Layer]] = {"Resample": Resample, "FlowWarp": FlowWarp, "Correlation": Correlation}

@@ -98,9 +98,7 @@ class SpatialTransformer(Layer):
         return str(e.op("Concat", *columns, axis=1))
 
 
-def sampled(
-    e: Emitter, plane: str, down: str, across: str, size: tuple[int, int], shape: tuple[int, int, int]
-) -> str:
+def sampled(e: Emitter, plane: str, down: str, across: str, size: tuple[int, int], shape: tuple[int, int, int]) -> str:
     """Bilinear samples of planes; what lies outside counts as 0.
 
     Args:

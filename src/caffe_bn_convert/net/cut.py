@@ -13,9 +13,7 @@ if TYPE_CHECKING:
 
     from caffe_bn_convert.caffe.definition import LayerDefinition, NetDefinition
 
-HEADS = frozenset(
-    {"DetectionOutput", "DetectionOutputExtended", "YoloDetectionOutput", "Yolov3DetectionOutput", "Nms"}
-)
+HEADS = frozenset({"DetectionOutput", "DetectionOutputExtended", "YoloDetectionOutput", "Yolov3DetectionOutput", "Nms"})
 """Types whose bottoms are outputs then: for SSD the locations, the confidences and the prior boxes."""
 
 

@@ -34,8 +34,12 @@ class Dialect:
 
 DIALECTS: dict[str, dict[str, Dialect]] = {
     "BatchNorm": {
-        "nvidia": Dialect("NVIDIA's: the third of five blobs counts for nothing", "batch_norm_param", {"scale_bias": True}),
-        "intel": Dialect("Intel's: the third of five blobs is Caffe's factor", "batch_norm_param", {"use_weight_bias": True}),
+        "nvidia": Dialect(
+            "NVIDIA's: the third of five blobs counts for nothing", "batch_norm_param", {"scale_bias": True}
+        ),
+        "intel": Dialect(
+            "Intel's: the third of five blobs is Caffe's factor", "batch_norm_param", {"use_weight_bias": True}
+        ),
     },
     "BN": {
         "segnet-inference": Dialect("SegNet's, scale and shift only", "bn_param", {"bn_mode": 1}),

@@ -27,7 +27,9 @@ def slow(x, kernel, stride, pad, method, *, floor):
         divisor = (ends[0] - starts[0]) * (ends[1] - starts[1])
         window = x[:, :, max(0, starts[0]) : max(0, ends[0]), max(0, starts[1]) : max(0, ends[1])]
         with np.errstate(all="ignore"):
-            y[:, :, i, j] = window.max((2, 3), initial=LOWEST) if method == "MAX" else window.sum((2, 3)) / np.float64(divisor)
+            y[:, :, i, j] = (
+                window.max((2, 3), initial=LOWEST) if method == "MAX" else window.sum((2, 3)) / np.float64(divisor)
+            )
     return y
 
 

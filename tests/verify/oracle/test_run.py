@@ -18,7 +18,11 @@ def compute(*layers, blobs=None, inputs=None, **options):
     return run(net, blobs or [()] * len(net.layers), {"data": X} if inputs is None else inputs, **options)
 
 
-CHAIN = (layer("Power", "p", rest="power_param { shift: 0.5 }"), layer("ReLU", "r", "p", "p"), layer("AbsVal", "a", "p"))
+CHAIN = (
+    layer("Power", "p", rest="power_param { shift: 0.5 }"),
+    layer("ReLU", "r", "p", "p"),
+    layer("AbsVal", "a", "p"),
+)
 
 
 def test_only_outputs_are_kept():

@@ -13,7 +13,9 @@ def net(*layers):
 
 
 def test_in_place_values_have_keys_of_their_own():
-    walk = plan(net(layer("TanH", "a"), layer("ReLU", "r", "a", "a"), layer("ELU", "e", "a", "a"), layer("Exp", "b", "a")))
+    walk = plan(
+        net(layer("TanH", "a"), layer("ReLU", "r", "a", "a"), layer("ELU", "e", "a", "a"), layer("Exp", "b", "a"))
+    )
     assert [step.tops for step in walk.steps] == [("data",), ("a/a",), ("a/r",), ("a",), ("b",)]
     assert [step.bottoms for step in walk.steps[2:]] == [(Read(key, key),) for key in ("a/a", "a/r", "a")]
     assert walk.outputs == {"b": Read("b", "b")}

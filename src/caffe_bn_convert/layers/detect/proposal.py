@@ -73,7 +73,9 @@ class Proposal(Layer):
         p = source.proposal_param
         if not p.ratio or not p.scale:
             raise UnsupportedError("proposal_param without ratio and scale is of a fork whose rules are not known")
-        only(p, ("feat_stride", "base_size", "min_size", "ratio", "scale", "pre_nms_topn", "post_nms_topn", "nms_thresh"))
+        only(
+            p, ("feat_stride", "base_size", "min_size", "ratio", "scale", "pre_nms_topn", "post_nms_topn", "nms_thresh")
+        )
         require(p.feat_stride > 0 and p.base_size > 0, "feat_stride and base_size must be above 0")
         require(all(value > 0 for value in (*p.ratio, *p.scale)), "ratio and scale must be above 0")
         boxes = _rows(anchors(p.base_size, p.ratio, p.scale))

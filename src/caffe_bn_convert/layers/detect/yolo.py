@@ -158,7 +158,9 @@ class Yolov3DetectionOutput(YoloHead):
                   "mask_group_num", "mask", "num_boxes", "masks")  # fmt: skip
         only(p, fields)
         if p.masks or p.HasField("num_boxes"):
-            raise UnsupportedError("masks and num_boxes are OpenVINO's dialect, which leaves out the suppression's rule")
+            raise UnsupportedError(
+                "masks and num_boxes are OpenVINO's dialect, which leaves out the suppression's rule"
+            )
         require(p.HasField("num_classes") and p.num_classes > 0, "yolov3_detection_output_param needs num_classes")
         groups, biases, scales = p.mask_group_num, _pairs(p.biases), tuple(float(s) for s in p.anchors_scale)
         require(groups == source.bottoms, f"mask_group_num is {groups}, but it has {source.bottoms} bottoms")
