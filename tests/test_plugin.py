@@ -15,7 +15,7 @@ from caffe_bn_convert import plugin
 from caffe_bn_convert.cli import run as command
 from caffe_bn_convert.verify import oracle
 from tests.docs import blocks
-from tests.golden import LEVELS, assert_close, run, values
+from tests.golden import LEVELS, OPSETS, assert_close, run, values
 from tests.nets import input_layer, layer, write_net
 
 if TYPE_CHECKING:
@@ -62,7 +62,7 @@ def test_the_library_as_on_the_page(example: Path, monkeypatch: pytest.MonkeyPat
     assert scope["conversion"].oracle == {"GeM": scope["gem"]}
 
 
-@pytest.mark.parametrize("opset", [13, 17, 18, 22])
+@pytest.mark.parametrize("opset", sorted({*OPSETS, 18}))
 def test_what_the_example_computes(example: Path, opset: int) -> None:
     found = plugin.load(["gem.py"])
     conversion = cbc.convert(
