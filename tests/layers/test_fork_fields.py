@@ -12,6 +12,7 @@ from caffe_bn_convert.errors import ConversionError
 from caffe_bn_convert.layers import LAYERS
 from caffe_bn_convert.layers.base import Source
 from caffe_bn_convert.layers.dialect import FIRST_FORK_FIELD
+from tests.caffe.schemas import label
 from tests.golden import values
 from tests.layers.judged import check_by_oracle
 from tests.nets import input_layer, layer, write_net
@@ -178,7 +179,7 @@ def given(kind, field=None, value=None):
             target.append(int(number))
         else:
             setattr(message, key[:-1], int(number))
-    if field is not None and field.is_repeated:
+    if field is not None and label(field) == "repeated":
         getattr(message, field.name).append(value)
     elif field is not None:
         setattr(message, field.name, value)
@@ -193,7 +194,7 @@ def others(field):
         return ["strange"]
     if field.type == field.TYPE_BOOL:
         return [not field.default_value]
-    start = 0 if field.is_repeated else field.default_value
+    start = 0 if label(field) == "repeated" else field.default_value
     return [start + 1, start + 3]
 
 
