@@ -25,11 +25,10 @@ def definition() -> descriptor_pb2.FileDescriptorProto:
 
 
 def label(field: FieldDescriptor) -> str:
-    """From the descriptor as a message: its property for this has changed over the releases of protobuf."""
-    proto = descriptor_pb2.DescriptorProto()
-    field.containing_type.CopyToProto(proto)
-    number = next(f.label for f in proto.field if f.name == field.name)
-    return {1: "optional", 2: "required", 3: "repeated"}[number]
+    """The releases of protobuf that have the properties warn of the number, which older ones have."""
+    if hasattr(field, "is_repeated"):
+        return "repeated" if field.is_repeated else "required" if field.is_required else "optional"
+    return {1: "optional", 2: "required", 3: "repeated"}[field.label]
 
 
 def type_of(field: FieldDescriptor) -> str:
