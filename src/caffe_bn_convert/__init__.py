@@ -5,7 +5,7 @@ Example::
     import caffe_bn_convert as cbc
 
     conversion = cbc.convert("deploy.prototxt", "weights.caffemodel")
-    conversion.save("out.onnx")
+    conversion.save("out.onnx", verify=True)
 
 Names are imported when they are first used, so that ``caffe-bn-convert --help`` need not wait for NumPy.
 """

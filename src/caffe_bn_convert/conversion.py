@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING, Any
 
 from caffe_bn_convert.collector import collector_off
 from caffe_bn_convert.net.custom import without_custom
@@ -113,11 +114,11 @@ class Conversion:
         *,
         provenance: str = "sha256",
         progress: Callable[[int], None] = lambda _: None,
-        verify: bool | Options = True,
+        verify: bool | Options = False,
         keep_failed: bool = False,
         tell: Callable[[Report], object] = lambda _: None,
     ) -> Path | None:
-        """Write the ONNX file; it appears whole, and proven to compute what Caffe computes, or not at all.
+        """Write the ONNX file; it appears whole, or not at all.
 
         Args:
             path: where to.
@@ -125,7 +126,7 @@ class Conversion:
                 "in-place" the numbers stay in the caffemodel, which must lie in the folder of ``path`` or below.
             provenance: "sha256" records the digests of the sources in the metadata, "none" does not.
             progress: called with numbers of bytes as they are written.
-            verify: False puts the file in place unproven; options say how to prove.
+            verify: True proves the file before it is put in place, as the command does; options say how to.
             keep_failed: keep a file that is not right as ``<path>.failed``.
             tell: called with the report of the proof, whatever it says.
 
@@ -148,12 +149,13 @@ class Conversion:
             pending.commit()
         return pending.data
 
-    def verify(self, path: PathLike, options: Options | None = None) -> Report:
-        """Prove that a file that :meth:`save` wrote computes what Caffe computes.
+    def verify(self, path: PathLike | None = None, options: Options | None = None, **choices: Any) -> Report:
+        """Prove that the ONNX file computes what Caffe computes.
 
         Args:
-            path: the file.
+            path: a file that :meth:`save` wrote; None writes one to a temporary folder.
             options: how; see :class:`caffe_bn_convert.verify.Options`.
+            choices: single options by name, such as ``provider="cuda"`` or ``seed=7``.
 
         Returns:
             the report; look at ``report.passed``.
@@ -161,10 +163,17 @@ class Conversion:
         Raises:
             ProviderError: the execution provider of the options did not run.
             UnsupportedError: a layer of a type that only a plug-in knows, without a rule for the oracle.
+            UsageError: there is no such option.
         """
-        from caffe_bn_convert.verify import verify
+        from caffe_bn_convert.verify import chosen, verify
 
-        return verify(self, path, options)
+        options = chosen(options, choices)
+        if path is not None:
+            return verify(self, path, options)
+        with TemporaryDirectory() as folder:
+            file = Path(folder) / "model.onnx"
+            self.save(file, provenance="none")
+            return verify(self, file, options, name="the model")
 
     def to_onnx(self) -> onnx.ModelProto:
         """The model in memory, weights and all.

@@ -31,14 +31,16 @@ RIGHT = {
 def test_right(tmp_path, name, options):
     net = write_net(tmp_path, NET % "", BLOBS)
     conversion = cbc.convert(*net, preprocessing=cbc.Preprocessing(**RIGHT[name]), **options)
-    conversion.save(tmp_path / "out.onnx")
+    conversion.save(tmp_path / "out.onnx", verify=True)
     assert conversion.verify(tmp_path / "out.onnx").passed
 
 
 def test_dynamic_size(tmp_path):
     net = write_net(tmp_path, NET % "", BLOBS)
     wanted = cbc.Preprocessing(mean=MEAN, layout="nhwc", uint8=True)
-    cbc.convert(*net, preprocessing=wanted, shapes={"data": ("N", 3, "H", "W")}).save(tmp_path / "out.onnx")
+    cbc.convert(*net, preprocessing=wanted, shapes={"data": ("N", 3, "H", "W")}).save(
+        tmp_path / "out.onnx", verify=True
+    )
 
 
 WRONG = {
@@ -59,7 +61,7 @@ def test_wrong(tmp_path, name):
     other = cbc.convert(*net, preprocessing=cbc.Preprocessing(**right | WRONG[name]))
     wrong = replace(conversion, graph=other.graph)
     with pytest.raises(cbc.VerificationError, match=r'layer "y"'):
-        wrong.save(tmp_path / "out.onnx")
+        wrong.save(tmp_path / "out.onnx", verify=True)
     assert not (tmp_path / "out.onnx").exists()
 
 
@@ -68,4 +70,6 @@ def test_a_fold_that_is_not_exact_would_be_caught(tmp_path, monkeypatch):
     monkeypatch.setattr("caffe_bn_convert.net.passes.fold_preprocess._check", lambda *_: None)
     net = write_net(tmp_path, NET % "pad: 1", BLOBS)
     with pytest.raises(cbc.VerificationError, match=r'layer "y"'):
-        cbc.convert(*net, preprocessing=cbc.Preprocessing(mean=MEAN, fold=True)).save(tmp_path / "out.onnx")
+        cbc.convert(*net, preprocessing=cbc.Preprocessing(mean=MEAN, fold=True)).save(
+            tmp_path / "out.onnx", verify=True
+        )

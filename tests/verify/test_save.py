@@ -9,7 +9,7 @@ import numpy as np
 import onnx
 import pytest
 
-from caffe_bn_convert import VerificationError, convert
+from caffe_bn_convert import UsageError, VerificationError, convert
 from caffe_bn_convert.cli import run
 from caffe_bn_convert.layers import LAYERS
 from caffe_bn_convert.layers.activation import ReLU
@@ -42,7 +42,7 @@ def wrong(files):
 
 def test_a_sound_file_is_put_in_place(files, tmp_path):
     told = []
-    convert(*files).save(tmp_path / "out.onnx", tell=told.append)
+    convert(*files).save(tmp_path / "out.onnx", verify=True, tell=told.append)
     assert (tmp_path / "out.onnx").exists()
     assert [report.verdict for report in told] == ["proven"]
     assert told[0].model.endswith("out.onnx")
@@ -51,7 +51,7 @@ def test_a_sound_file_is_put_in_place(files, tmp_path):
 def test_a_wrong_file_leaves_what_was_there_before(wrong, tmp_path):
     (tmp_path / "out.onnx").write_text("before")
     with pytest.raises(VerificationError, match="does not compute what Caffe computes") as caught:
-        wrong.save(tmp_path / "out.onnx")
+        wrong.save(tmp_path / "out.onnx", verify=True)
     assert (tmp_path / "out.onnx").read_text() == "before"
     assert not list(tmp_path.glob(".*.tmp"))
     assert caught.value.report is not None
@@ -61,13 +61,13 @@ def test_a_wrong_file_leaves_what_was_there_before(wrong, tmp_path):
 
 def test_a_wrong_file_can_be_kept_under_another_name(wrong, tmp_path):
     with pytest.raises(VerificationError):
-        wrong.save(tmp_path / "out.onnx", keep_failed=True)
+        wrong.save(tmp_path / "out.onnx", verify=True, keep_failed=True)
     assert not (tmp_path / "out.onnx").exists()
     onnx.checker.check_model(tmp_path / "out.onnx.failed")
 
 
 def test_without_proof_anything_goes(wrong, tmp_path):
-    wrong.save(tmp_path / "out.onnx", verify=False)
+    wrong.save(tmp_path / "out.onnx")
     assert (tmp_path / "out.onnx").exists()
 
 
@@ -121,3 +121,10 @@ def test_verify_of_any_file(tmp_path, capsys):
     assert (tmp_path / "r.html").exists()
     assert command("verify", files[0], files[0], files[0], files[0]) == 2
     assert command("verify", *files, path, "--mean", "a,b", "--input", "x.png") == 2
+
+
+def test_a_proof_without_a_file(files):
+    report = convert(*files).verify(provider="cpu", seed=3)
+    assert report.passed
+    with pytest.raises(UsageError, match='verification has no option "sede"'):
+        convert(*files).verify(sede=3)

@@ -6,11 +6,11 @@ gives a :class:`Report`. docs/verification.md says how and why.
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import fields, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from caffe_bn_convert.errors import Problem, VerificationError
+from caffe_bn_convert.errors import Problem, UsageError, VerificationError
 from caffe_bn_convert.verify.proof import Options, prove
 from caffe_bn_convert.verify.report.model import Report
 from caffe_bn_convert.verify.tolerance import Rule
@@ -18,10 +18,11 @@ from caffe_bn_convert.verify.walk import Caffe
 
 if TYPE_CHECKING:
     import os
+    from collections.abc import Mapping
 
     from caffe_bn_convert.conversion import Conversion
 
-__all__ = ["Caffe", "Options", "Report", "Rule", "failure", "verify"]
+__all__ = ["Caffe", "Options", "Report", "Rule", "chosen", "failure", "verify"]
 
 
 def verify(
@@ -58,6 +59,19 @@ def verify(
     else:
         report = prove(subject, Path(model), options)
     return replace(report, model=name) if name is not None else report
+
+
+def chosen(options: Options | None, choices: Mapping[str, Any]) -> Options:
+    """The options with some of them changed by name.
+
+    Raises:
+        UsageError: there is no such option.
+    """
+    known = [field.name for field in fields(Options)]
+    for name in choices:
+        if name not in known:
+            raise UsageError(f'verification has no option "{name}"', hint=f"there are {', '.join(known)}")
+    return replace(options or Options(), **choices)
 
 
 def failure(report: Report) -> VerificationError:
