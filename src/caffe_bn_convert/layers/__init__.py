@@ -27,6 +27,8 @@ LAYERS = Families(
                    "Yolov3DetectionOutput", "RegionYolo", "Proposal", "Python"),
         "recurrent": ("LSTM", "RNN"),
         "lstm_forks": ("Lstm",),
+        "colinear": ("COLINEAR_CONVOLUTION",),
+        "unpooling": ("Unpooling",),
         "blocks": ("NdConvolution", "NdPooling"),
         "openpose": ("ImResize", "Nms"),
         "sampler": ("SpatialTransformer",),

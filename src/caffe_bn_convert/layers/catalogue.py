@@ -67,6 +67,8 @@ FORKS: dict[str, str] = {
     "ChannelScale": "caffe-windows",
     "Flip": "caffe-windows",
     "Noise": "caffe-windows",
+    "COLINEAR_CONVOLUTION": "exp_caffe",
+    "Unpooling": "DeconvNet",
     **dict.fromkeys(
         ("Add", "BatchToSpaceND", "Gather", "HardSwish", "Maximum", "Mul", "Pad", "ResizeBilinear", "SeLU"), "synopsys"
     ),
@@ -81,7 +83,6 @@ NOT_SUPPORTED: dict[str, str] = {
     "AffinityLoss": _TRAINING,
     "AnchorEmbeddingExtractor": _TRAINING,
     "BilinearInterpolation": "no source of the layer is known; --until the blob in front of it",
-    "COLINEAR_CONVOLUTION": "an experiment of one fork, whose quadratic part has no rule that is known to us",
     "CROP": "FCN's old Crop works its offset out from the layers before it; write a Crop with axis and offset",
     "DetectNetTransformation": "it prepares pictures and labels for training; --as-deploy leaves it out",
     "DomainTransform": "its recursive filter is not rendered; --until the blob in front of it",

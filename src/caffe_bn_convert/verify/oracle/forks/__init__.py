@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from . import shape
 from .activation import hard_swish, mish, noise, relu6, selu
 from .arithmetic import add, axpy, channel_scale, mask_pooling, maximum, mul
+from .colinear import colinear_convolution
 from .conv import convolution_depthwise, depthwise_convolution, nd_convolution, nd_pooling
 from .norm import batch_norm_blobs, bn, fused_batch_norm, grn, normalize
 
@@ -19,6 +20,7 @@ LAYERS: dict[str, Rule] = {
     "Add": add,
     "Axpy": axpy,
     "BN": bn,
+    "COLINEAR_CONVOLUTION": colinear_convolution,
     "BatchToSpaceND": shape.batch_to_space_nd,
     "ChannelScale": channel_scale,
     "ConvolutionDepthwise": convolution_depthwise,

@@ -8,7 +8,7 @@ from .flow import correlation, flow_warp, resample
 from .interp import interp
 from .resize import resize_bilinear, resize_nearest_neighbor
 from .transformer import spatial_transformer
-from .upsample import reorg, upsample, upsample_darknet
+from .upsample import reorg, unpooling, upsample, upsample_darknet
 
 if TYPE_CHECKING:
     from caffe_bn_convert.verify.oracle.layer import Rule
@@ -24,6 +24,7 @@ LAYERS: dict[str, Rule] = {
     "ResizeBilinear": resize_bilinear,
     "ResizeNearestNeighbor": resize_nearest_neighbor,
     "SpatialTransformer": spatial_transformer,
+    "Unpooling": unpooling,
     "Upsample": upsample,
     "UpsampleDarknet": upsample_darknet,
 }

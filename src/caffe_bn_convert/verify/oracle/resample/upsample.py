@@ -1,4 +1,4 @@
-"""Layers that repeat or rearrange values: Upsample, UpsampleDarknet, Reorg."""
+"""Layers that repeat or rearrange values: Upsample, UpsampleDarknet, Unpooling, Reorg."""
 
 from __future__ import annotations
 
@@ -30,18 +30,32 @@ def _unpooled_size(given: Fields, x: Array) -> tuple[int, int]:
     return x.shape[2] * down - int(cut_h), x.shape[3] * across - int(cut_w)
 
 
-def _unpool(layer: Layer, x: Array, mask: Array) -> Array:
+def _unpool(x: Array, mask: Array, height: int, width: int) -> Array:
     """Every value to the place that the mask names, zeros elsewhere; of two for one place the later wins."""
     if x.shape != mask.shape or x.ndim != 4:
-        raise InvalidNetError(f"Upsample needs 4-D data and a mask of its shape, not {x.shape} and {mask.shape}")
-    height, width = _unpooled_size(fields(layer, "upsample_param"), x)
+        raise InvalidNetError(f"Unpooling needs 4-D data and a mask of its shape, not {x.shape} and {mask.shape}")
     index = mask.astype(np.int64).reshape(-1, x.shape[2] * x.shape[3])
     if index.size and (index.max() >= height * width or index.min() < 0):
-        raise InvalidNetError("Upsample's mask points outside its output: the size is not that of the pooling's bottom")
+        raise InvalidNetError("the mask points outside the output: its size is not that of the pooling's bottom")
     top = np.zeros((len(index), height * width), x.dtype)
     for plane, places, values in zip(top, index, x.reshape(index.shape), strict=True):
         plane[places] = values
     return top.reshape(*x.shape[:2], height, width)
+
+
+def unpooling(layer: Layer, bottoms: list[Array], _blobs: Blobs) -> list[Array]:
+    """``Unpooling`` (DeconvNet, unpooling_layer.cpp), MAX with a mask: ``unpool_size``, or the most that was pooled."""
+    expect(layer, bottoms, 2)
+    given, (x, mask) = fields(layer, "unpooling_param"), bottoms
+    if given.word("unpool", "") not in ("MAX", "3"):
+        raise InvalidNetError("only Unpooling with unpool: MAX is known here")
+    size: list[int] = []
+    for axis, old in zip("hw", x.shape[2:], strict=True):
+        kernel = given.integer(f"kernel_{axis}", given.integer("kernel_size", 0))
+        stride = given.integer(f"stride_{axis}", given.integer("stride", 1))
+        most = max((old - 1) * stride + kernel, old * stride + 1)
+        size.append(given.integer(f"unpool_{axis}", given.integer("unpool_size", most)))
+    return [_unpool(x, mask, size[0], size[1])]
 
 
 def upsample(layer: Layer, bottoms: list[Array], _blobs: Blobs) -> list[Array]:
@@ -51,7 +65,8 @@ def upsample(layer: Layer, bottoms: list[Array], _blobs: Blobs) -> list[Array]:
     """
     expect(layer, bottoms, 1, 2)
     if len(bottoms) == 2:
-        return [_unpool(layer, *bottoms)]
+        x, mask = bottoms
+        return [_unpool(x, mask, *_unpooled_size(fields(layer, "upsample_param"), x))]
     given, x = fields(layer, "upsample_param"), bottoms[0]
     if given.has("mode") and given.word("mode", "") not in ("NEAREST", "0"):
         raise InvalidNetError("Upsample with mode BILINEAR has no definition that the forks share")
