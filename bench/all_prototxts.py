@@ -233,19 +233,44 @@ def converted(path: Path, weights: Path, shapes: Mapping[str, Shape]) -> Convers
 
 
 def useful(target: Path, conversion: Conversion) -> tuple[str, str]:
-    """Whether the outputs are finite and not constant, for seeded inputs."""
-    import numpy as np
+    """Whether the outputs are finite and not constant, for some seeded input.
+
+    Made weights are no trained ones: numbers may grow from layer to layer until a softmax has but one winner, or the
+    exponential in a box is infinite. So where the usual numbers do not do, smaller ones are tried.
+    """
     import onnxruntime as ort
 
     session = ort.InferenceSession(str(target), providers=["CPUExecutionProvider"])
+    names = [o.name for o in session.get_outputs()]
+    why = ""
+    for size in (1.0, 1e-2, 1e-4):
+        feed = {i.name: numbers(conversion, i.name, i.shape, size) for i in session.get_inputs()}
+        bad = [useless(name, value) for name, value in zip(names, session.run(None, feed), strict=True)]
+        if not any(bad):
+            return "proven", f"{len(conversion.net.layers)} layers"
+        why = why or next(filter(None, bad))
+    return "converted", why
+
+
+def numbers(conversion: Conversion, name: str, shape: Shape, size: float) -> Any:
+    """What an input of this meaning holds; ordinary numbers are of this size."""
+    import numpy as np
+
+    from caffe_bn_convert.verify.inputs.roles import role_of
+
     random = np.random.default_rng(7)
-    feed = {i.name: random.standard_normal(i.shape).astype(np.float32) for i in session.get_inputs()}
-    for name, value in zip([o.name for o in session.get_outputs()], session.run(None, feed), strict=True):
-        if not np.isfinite(value).all():
-            return "converted", f"{name} is not finite"
-        if value.size > 1 and value.min() == value.max():
-            return "converted", f"{name} is constant"
-    return "proven", f"{len(conversion.net.layers)} layers"
+    role = role_of(conversion.net, name)
+    made = random.standard_normal(shape) * size if role is None else role[1](random, tuple(shape), role[2])
+    return made.astype(np.float32)
+
+
+def useless(name: str, value: Any) -> str:
+    """What is wrong with an output, if anything."""
+    import numpy as np
+
+    if not np.isfinite(value).all():
+        return f"{name} is not finite"
+    return f"{name} is constant" if value.size > 1 and value.min() == value.max() else ""
 
 
 def in_process(path: Path, seconds: float, *, runs_only: bool) -> Result:

@@ -83,6 +83,13 @@ def places(rng: np.random.Generator, shape: tuple[int, ...], _reader: LayerDefin
     return np.array(planes, np.float64).reshape(shape)
 
 
+def picture(rng: np.random.Generator, shape: tuple[int, ...], _reader: LayerDefinition) -> Array:
+    """What a layer that proposes regions is told of the picture: height, width and scale."""
+    value = np.ones(shape)
+    value[..., :2] = rng.integers(400, 1000, (*shape[:-1], 2))[..., : shape[-1]]
+    return value
+
+
 ROLES: dict[tuple[str, int], tuple[str, Role]] = {
     **{(kind, 1): ("sequence starts", sequence_starts) for kind in ("LSTM", "RNN")},
     **{
@@ -102,6 +109,9 @@ ROLES: dict[tuple[str, int], tuple[str, Role]] = {
     ("DetectionOutput", 2): ("boxes", priors),
     ("Log", 0): ("positive", positive),
     ("Upsample", 1): ("places", places),
+    ("Unpooling", 1): ("places", places),
+    ("Proposal", 2): ("height, width and scale", picture),
+    ("Python", 2): ("height, width and scale", picture),
 }  # fmt: skip
 """By type of the reader and position among its bottoms."""
 
