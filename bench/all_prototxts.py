@@ -50,6 +50,8 @@ MORE: dict[str, Shape] = {
     **SPECIAL, "im_info": (1, 3), "rois": (3, 5), "masks": (3, 1, 21, 21), "Python2": (1, 250), "label": (1,),
 }  # fmt: skip
 """Shapes of blobs that are no pictures, by name."""
+BY_NET: dict[str, dict[str, Shape]] = {"dlunion__CaffeLSTM-OCR__train.prototxt": {"data": (1, 3, 32, 152)}}
+"""Where a layer further on tells: 19 steps of time."""
 MOLECULES: tuple[Shape, ...] = ((1, 28, 48, 48, 48), (1, 34, 48, 48, 48), (1, 35, 48, 48, 48))
 
 
@@ -163,7 +165,7 @@ def shaped(path: Path) -> dict[str, Shape]:
     Raises:
         ConversionError: there are none; with the reason for the first ones tried.
     """
-    given: dict[str, Shape] = {}
+    given: dict[str, Shape] = dict(BY_NET.get(path.name, {}))
     first: ConversionError | None = None
     open_: list[tuple[str, Iterator[Shape]]] = []
     while True:

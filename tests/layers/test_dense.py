@@ -6,6 +6,7 @@ import pytest
 import caffe_bn_convert as cbc
 from tests.golden import OPSETS, cases, check, run, values
 from tests.layers.dynamic import check_dynamic, shape_of
+from tests.layers.judged import check_by_oracle
 from tests.nets import input_layer, layer, write_net
 
 IP = "inner_product_param {{ num_output: 5 {} }}"
@@ -74,3 +75,47 @@ def test_embed_cuts_off_fractions(tmp_path):
     got = run(conversion, {"data": np.array([[0.9], [2.0], [1.5]], np.float32)})["y"]
     np.testing.assert_array_equal(got, rows[[0, 2, 1]][:, None])
     assert shape_of(conversion, "y") == ["N", 1, 4]
+
+
+class TestWeightsFromABottom:
+    """training_toolbox_caffe's."""
+
+    @staticmethod
+    def net(rest, *shapes):
+        names = [f"b{i}" for i, _ in enumerate(shapes)]
+        inputs = "".join(input_layer(*shape, name=name) for shape, name in zip(shapes, names, strict=True))
+        return inputs + layer("InnerProduct", "y", " ".join(names), rest=IP.format(rest))
+
+    @pytest.mark.parametrize(
+        ("rest", "shapes"),
+        [
+            ("bias_term: false", ((4, 3, 6), (7, 18))),
+            ("axis: 2 bias_term: false", ((4, 3, 6), (2, 6))),
+            ("", ((4, 3, 6), (7, 3, 6), (7,))),
+        ],
+    )
+    def test_by_oracle(self, tmp_path, rest, shapes):
+        x = {f"b{i}": values(f"b{i}", *shape) for i, shape in enumerate(shapes)}
+        wanted = check_by_oracle(tmp_path, self.net(rest, *shapes), x)["y"]
+        rows = shapes[1][0]
+        by_hand = x["b0"].reshape(-1, x["b1"].size // rows) @ x["b1"].reshape(rows, -1).T + x.get("b2", 0)
+        np.testing.assert_allclose(wanted.reshape(-1, rows), by_hand, rtol=1e-5, atol=1e-5)
+
+    def test_dynamic_batch(self, tmp_path):
+        check_dynamic(
+            tmp_path, self.net("axis: 2 bias_term: false", (2, 3, 6), (2, 6)), {"N": 3}, b0=("N", 3, 6), b1=(2, 6)
+        )
+
+    @pytest.mark.parametrize(
+        ("rest", "shapes", "message"),
+        [
+            ("bias_term: false transpose: true", ((4, 6), (7, 6)), "not known with transpose"),
+            ("", ((4, 6), (7, 6)), "needs a third bottom"),
+            ("bias_term: false", ((4, 6), (7, 5)), "do not fit"),
+            ("", ((4, 6), (7, 6), (6,)), "for each row"),
+            ("bias_term: false normalize: true", ((4, 6), (7, 6)), "normalize"),
+        ],
+    )
+    def test_refusals(self, tmp_path, rest, shapes, message):
+        with pytest.raises(cbc.ConversionError, match=message):
+            cbc.convert(write_net(tmp_path, self.net(rest, *shapes))[0])

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 import caffe_bn_convert as cbc
-from tests.golden import OPSETS, cases, check, values
+from tests.golden import OPSETS, cases, check, run, values
 from tests.layers.dynamic import check_dynamic
 from tests.layers.judged import check_by_oracle
 from tests.nets import input_layer, layer, write_net
@@ -85,6 +85,13 @@ def test_a_dynamic_batch(tmp_path):
 def test_bvlc_is_no_dialect(tmp_path):
     conversion = cbc.convert(*write_net(tmp_path, batch_norm(), {"y": [MEAN, VARIANCE, FACTOR]}))
     assert not conversion.findings
+
+
+def test_scale_bias_tells_nvidias_blobs_before_there_are_any(tmp_path):
+    conversion = cbc.convert(write_net(tmp_path, batch_norm("scale_bias: true"))[0], allow="all")
+    assert "NVIDIA" in next(finding.what for finding in conversion.findings if finding.code == "DIA001")
+    x = values("data", 2, C, 7, 9)
+    np.testing.assert_allclose(run(conversion, {"data": x})["y"], x / np.sqrt(np.float32(1e-5)), rtol=1e-5)
 
 
 def test_learning_in_a_deployed_net_stops(tmp_path):

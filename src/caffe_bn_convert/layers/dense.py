@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, ClassVar
 
+from caffe_bn_convert.errors import UnsupportedError
 from caffe_bn_convert.layers.base import Filler, Layer, Parameter, Shapes, Source, canonical_axis, require
-from caffe_bn_convert.layers.dialect import only
+from caffe_bn_convert.layers.dialect import only, taken_for
 from caffe_bn_convert.layers.inplace import refuse_in_place
-from caffe_bn_convert.net.dim import Dim, Shape, Symbol, fixed, volume
+from caffe_bn_convert.net.dim import Dim, Shape, Symbol, fixed, show, volume
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
     from typing_extensions import Self
 
     from caffe_bn_convert.caffe.blob import Blob
     from caffe_bn_convert.export.emitter import Emitter, Tensor
+    from caffe_bn_convert.lint.finding import Finding
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,12 +39,17 @@ class InnerProduct(Layer):
     weight_filler: Filler = Filler()
     bias_filler: Filler = Filler()
 
+    BOTTOMS: ClassVar[tuple[int, int | None]] = (1, 3)
+    RESTRICTIONS = "with bottoms for weights and bias, as in training_toolbox_caffe, without transpose"
+
     @classmethod
-    def read(cls, source: Source) -> Self:
-        """Reads ``inner_product_param``."""
+    def read(cls, source: Source) -> Any:
+        """Reads ``inner_product_param``: an :class:`InnerProduct`, or a :class:`Product` where weights are a bottom."""
         p = source.inner_product_param
         only(p, {"weight_fixed"})
         refuse_in_place(source)
+        if source.bottoms > 1:
+            return Product.read(source)
         require(p.num_output > 0, "inner_product_param needs num_output")
         fillers = Filler.read(p, "weight_filler"), Filler.read(p, "bias_filler")
         return cls(p.num_output, p.bias_term, p.axis, p.transpose, *fillers)
@@ -71,6 +78,60 @@ class InnerProduct(Layer):
             return [e.op("Reshape", y, e.op("Concat", sizes, e.ints([self.num_output], "num_output"), axis=0))]
         rows: Dim = volume(batch)
         return [e.reshape(y, (rows, self.num_output), (*batch, self.num_output))]
+
+
+@dataclass(frozen=True, slots=True)
+class Product(Layer):
+    """training_toolbox_caffe's InnerProduct: the second bottom's rows are the weights, a third is the bias.
+
+    Attributes:
+        axis: the first axis that is multiplied away.
+    """
+
+    BOTTOMS: ClassVar[tuple[int, int | None]] = (2, 3)
+
+    axis: int
+
+    @classmethod
+    def read(cls, source: Source) -> Self:
+        """Reads ``inner_product_param``.
+
+        Raises:
+            UnsupportedError: with ``transpose``, where the fork reads past what the shapes say.
+        """
+        p = source.inner_product_param
+        if p.transpose:
+            raise UnsupportedError("InnerProduct with a bottom for its weights is not known with transpose")
+        require(
+            p.bias_term == (source.bottoms == 3), "with weights from a bottom, bias_term needs a third bottom, the bias"
+        )
+        return cls(p.axis)
+
+    def shapes(self, bottoms: Shapes) -> Shapes:
+        """The axes before ``axis``, and as many numbers as the weights have rows."""
+        x, w, *biases = bottoms
+        axis = canonical_axis(self.axis, len(x))
+        require(
+            volume(fixed(x[axis:])) == volume(fixed(w[1:])), f"weights of {show(w)} do not fit a bottom of {show(x)}"
+        )
+        require(
+            all(volume(fixed(bias)) == w[0] for bias in biases),
+            "the bias must have a number for each row of the weights",
+        )
+        return ((*x[:axis], w[0]),)
+
+    def findings(self, bottoms: Shapes, w: Sequence[Blob]) -> Iterable[Finding]:  # noqa: ARG002
+        """DIA001."""
+        yield taken_for("training_toolbox_caffe's InnerProduct", "by its second bottom, the weights")
+
+    def emit(self, e: Emitter, x: Sequence[Tensor], w: Sequence[Blob]) -> Sequence[str]:  # noqa: ARG002
+        """Gemm."""
+        axis = canonical_axis(self.axis, len(x[0].shape))
+        batch, rows = x[0].shape[:axis], fixed(x[1].shape[:1])
+        weights = e.reshape(x[1].name, x[1].shape, (*rows, volume(fixed(x[1].shape[1:]))))
+        biases = [e.reshape(bias.name, bias.shape, rows) for bias in x[2:]]
+        y = e.op("Gemm", e.flatten_to(x[0], axis), weights, *biases, transB=1)
+        return [e.reshape(y, (volume(batch), *rows), (*batch, *rows))]
 
 
 @dataclass(frozen=True, slots=True)

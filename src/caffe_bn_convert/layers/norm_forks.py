@@ -133,7 +133,9 @@ class ForkNorm(Layer):
 
 
 def read_batch_norm(source: Source) -> ForkNorm | None:
-    """A ``BatchNorm`` whose blobs are not BVLC's three; None where they are, or where there are none.
+    """A ``BatchNorm`` whose blobs are not BVLC's three; None where they are, or where nothing tells.
+
+    Where there are no blobs yet, ``scale_bias`` tells: NVIDIA's.
 
     Raises:
         UnsupportedError: no fork is known to have such blobs, or the fork is known but not what it does then.
@@ -141,10 +143,9 @@ def read_batch_norm(source: Source) -> ForkNorm | None:
     shapes, p = source.blob_shapes, source.batch_norm_param
     # With three blobs there is no scale, whatever the fillers are; a scale that is asked for must be there.
     only(p, _FIELDS if shapes and len(shapes) == 3 else (*_FIELDS, "scale_bias"))
-    if not shapes or len(shapes) == 3:
+    if (not shapes and not p.scale_bias) or (shapes and len(shapes) == 3):
         return None
-    single = [int(np.prod(shape)) == 1 for shape in shapes]
-    layer = _by_blobs(p, shapes, single)
+    layer = _by_blobs(p, shapes, [int(np.prod(shape)) == 1 for shape in shapes]) if shapes else _nvidia(p, None)
     nvidia = layer.whose.startswith("NVIDIA")
     # NVIDIA's newer versions do not look at use_global_stats when they test.
     by_batch = source.phase == "TRAIN" or (p.HasField("use_global_stats") and not p.use_global_stats and not nvidia)
@@ -168,14 +169,20 @@ def _by_blobs(p: Any, shapes: BlobShapes, single: list[bool]) -> ForkNorm:
         return ForkNorm("NVIDIA's BatchNorm of 0.15", ("scale", "bias", *statistics, "ignored"), eps, given=shapes)
     if count == 5 and single[2] and (not single[4] or p.scale_bias):
         if nvidia and not intel:
-            roles = (*statistics, "ignored", "scale", "bias")
-            return ForkNorm("NVIDIA's BatchNorm of 0.16 and 0.17", roles, max(eps, LEAST_EPS), given=shapes)
+            return _nvidia(p, shapes)
         roles = (*statistics, "factor", "scale", "bias")
         return ForkNorm("Intel's BatchNorm", roles, eps, given=shapes, factor_is_sure=intel and not nvidia)
     told = ", ".join("×".join(map(str, shape)) or "()" for shape in shapes)
     raise UnsupportedError(
         f"no fork is known whose BatchNorm has {count} blobs of these shapes: {told}", hint=f"known are {_KNOWN}"
     )
+
+
+def _nvidia(p: Any, shapes: BlobShapes | None) -> ForkNorm:
+    roles = ("mean", "variance", "ignored", "scale", "bias")
+    fillers = tuple(Filler(value=float(role == "scale")) for role in roles) if not shapes else ()
+    eps = max(float(np.float32(p.eps)), LEAST_EPS)
+    return ForkNorm("NVIDIA's BatchNorm of 0.16 and 0.17", roles, eps, given=shapes, fillers=fillers)
 
 
 @dataclass(frozen=True, slots=True)

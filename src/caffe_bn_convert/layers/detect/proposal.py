@@ -14,6 +14,7 @@ from caffe_bn_convert.layers.base import Layer, Shapes, Source, require
 from caffe_bn_convert.layers.detect.anchors import anchors
 from caffe_bn_convert.layers.detect.greedy import suppressed
 from caffe_bn_convert.layers.dialect import only, taken_for
+from caffe_bn_convert.layers.python_classes import CLASSES
 from caffe_bn_convert.net.dim import Symbol, fixed, show, volume
 from caffe_bn_convert.net.limits import check_constant
 
@@ -166,21 +167,22 @@ def _rows(boxes: Any) -> Boxes:
 
 @dataclass(frozen=True, slots=True)
 class Python(Proposal):
-    """The one Python layer that nets for deployment have: py-faster-rcnn's, with its settings for testing.
+    """The Python layer that nets for deployment have: py-faster-rcnn's, with its settings for testing.
 
-    Nothing is imported: what lib/rpn/proposal_layer.py and lib/fast_rcnn/config.py say is written down here.
+    Nothing is imported: what lib/rpn/proposal_layer.py and lib/fast_rcnn/config.py say is written down here. Two others
+    are in :mod:`caffe_bn_convert.layers.python_classes`.
     """
 
     BOTTOMS = (0, None)
     TOPS = (0, None)
     RESTRICTIONS = (
-        "rpn.proposal_layer of py-faster-rcnn and R-FCN, with the settings for testing of its config.py; without bottoms an "
-        "input"
+        "rpn.proposal_layer of py-faster-rcnn and R-FCN, with the settings for testing of its config.py; "
+        "synopsys-caffe's shape.TensorShape and eltwise.Eltwise; without bottoms an input"
     )
 
     @classmethod
     def read(cls, source: Source) -> Any:
-        """Reads ``python_param``: a :class:`Python`, or an input where it has no bottoms.
+        """Reads ``python_param``: a :class:`Python` or another known class, or an input where it has no bottoms.
 
         Raises:
             UnsupportedError: any other module.
@@ -190,6 +192,8 @@ class Python(Proposal):
             from caffe_bn_convert.layers.data import DataSource
 
             return DataSource((None,) * source.tops)
+        if (p.module, p.layer) in CLASSES:
+            return CLASSES[p.module, p.layer].read(source)
         if (p.module, p.layer) != ("rpn.proposal_layer", "ProposalLayer"):
             raise UnsupportedError(
                 f'it runs the Python class "{p.layer}" of the module "{p.module}", and nothing that a model file names is run',

@@ -13,6 +13,8 @@ from .filler import blob, fill, weight
 from .layer import canonical, expect
 
 if TYPE_CHECKING:
+    from typing import Any
+
     from .layer import Array, Blobs, Layer, Rule
 
 BLOCK_BYTES = 64 << 20
@@ -21,9 +23,11 @@ BLOCK_BYTES = 64 << 20
 
 def inner_product(layer: Layer, bottoms: list[Array], blobs: Blobs) -> list[Array]:
     """inner_product_layer.cpp: all axes from ``axis`` on become N; weights (N, K), or (K, N) with ``transpose``."""
-    expect(layer, bottoms, 1)
+    expect(layer, bottoms, 1, 3)
     x, p = bottoms[0], layer.parameter.inner_product_param
     axis = canonical(p.axis, x.ndim)
+    if len(bottoms) > 1:
+        return [_given(x, axis, bottoms[1:], p)]
     k, n = math.prod(x.shape[axis:]), p.num_output
     shape = (k, n) if p.transpose else (n, k)
     stored = blob(blobs, 0, shape)
@@ -32,6 +36,17 @@ def inner_product(layer: Layer, bottoms: list[Array], blobs: Blobs) -> list[Arra
     if p.bias_term:
         y += weight(layer, blobs, 1, (n,), p.bias_filler)
     return [y.reshape(*x.shape[:axis], n)]
+
+
+def _given(x: Array, axis: int, rest: list[Array], p: Any) -> Array:
+    """training_toolbox_caffe's: the weights are the second bottom, (N, …), and a bias the third."""
+    w, biases = rest[0], rest[1:]
+    if p.transpose or p.bias_term != bool(biases):
+        raise InvalidNetError("an InnerProduct with bottoms for weights has no transpose, and a third with bias_term")
+    y = _product(x.reshape(math.prod(x.shape[:axis]), -1), w.reshape(len(w), -1).T)
+    for bias in biases:
+        y += bias.reshape(-1)
+    return y.reshape(*x.shape[:axis], len(w))
 
 
 def _product(x: Array, w: Array) -> Array:

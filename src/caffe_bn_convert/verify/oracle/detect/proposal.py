@@ -15,6 +15,8 @@ from caffe_bn_convert.errors import InvalidNetError, UnsupportedError
 from caffe_bn_convert.verify.oracle.fields import fields
 from caffe_bn_convert.verify.oracle.layer import expect
 
+from .python import PYTHON_CLASSES
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -141,6 +143,8 @@ def python(layer: Layer, bottoms: list[Array], _blobs: Blobs) -> list[Array]:
     Nothing is imported: any other module is refused. The scores of the second top are (regions, 1).
     """
     parameter = layer.parameter.python_param
+    if (parameter.module, parameter.layer) in PYTHON_CLASSES:
+        return PYTHON_CLASSES[parameter.module, parameter.layer](layer, bottoms)
     if (parameter.module, parameter.layer) != ("rpn.proposal_layer", "ProposalLayer"):
         raise UnsupportedError(f'the Python layer "{parameter.module}.{parameter.layer}"')
     expect(layer, bottoms, 3)

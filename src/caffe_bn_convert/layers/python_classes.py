@@ -1,0 +1,102 @@
+"""Classes of Python layers in synopsys-caffe's models, written down here: nothing that a model file names is run."""
+
+from __future__ import annotations
+
+import ast
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, ClassVar
+
+import numpy as np
+
+from caffe_bn_convert.export.elem_types import FLOAT
+from caffe_bn_convert.layers.base import Layer, Shapes, Source, require
+from caffe_bn_convert.layers.broadcast import broadcast
+from caffe_bn_convert.layers.dialect import taken_for
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from typing_extensions import Self
+
+    from caffe_bn_convert.caffe.blob import Blob
+    from caffe_bn_convert.export.emitter import Emitter, Tensor
+    from caffe_bn_convert.lint.finding import Finding
+
+
+@dataclass(frozen=True, slots=True)
+class _Class(Layer):
+    WHOSE: ClassVar[str]
+
+    def findings(self, bottoms: Shapes, w: Sequence[Blob]) -> Iterable[Finding]:  # noqa: ARG002
+        """DIA001."""
+        yield taken_for(self.WHOSE, "by its module and class")
+
+
+@dataclass(frozen=True, slots=True)
+class TensorShape(_Class):
+    """The sizes of the bottom's axes, as numbers (examples/python_layers/shape.py)."""
+
+    WHOSE = "synopsys-caffe's Python layer shape.TensorShape"
+
+    @classmethod
+    def read(cls, source: Source) -> Self:
+        """It has no parameters."""
+        require(source.bottoms == 1 and source.tops == 1, "TensorShape takes 1 bottom and makes 1 top")
+        return cls()
+
+    def shapes(self, bottoms: Shapes) -> Shapes:
+        """As many numbers as the bottom has axes."""
+        return ((len(bottoms[0]),),)
+
+    def emit(self, e: Emitter, x: Sequence[Tensor], w: Sequence[Blob]) -> Sequence[str]:  # noqa: ARG002
+        """Shape and Cast."""
+        return [e.op("Cast", e.op("Shape", x[0].name), to=FLOAT)]
+
+
+@dataclass(frozen=True, slots=True)
+class Eltwise(_Class):
+    """An operation of two blobs that broadcasts as NumPy does (examples/python_layers/eltwise.py).
+
+    Attributes:
+        operation: the ONNX operator.
+        coeffs: what the bottoms of a sum are multiplied by.
+    """
+
+    WHOSE = "synopsys-caffe's Python layer eltwise.Eltwise"
+
+    operation: str
+    coeffs: tuple[float, float]
+
+    @classmethod
+    def read(cls, source: Source) -> Self:
+        """Reads ``param_str``, a Python dictionary, which is parsed and never run."""
+        require(source.bottoms == 2 and source.tops == 1, "Eltwise takes 2 bottoms and makes 1 top")
+        try:
+            given = ast.literal_eval(source.python_param.param_str)
+            kind, coeffs = int(given["operation"]), tuple(float(number) for number in given.get("coeff", (1, 1)))
+        except (ValueError, SyntaxError, TypeError, KeyError, AttributeError, MemoryError, RecursionError):
+            kind, coeffs = -1, ()
+        known = ("Mul", "Add", "Max", "Div", "Min")
+        require(
+            0 <= kind < len(known) and len(coeffs) == 2,
+            "param_str of Eltwise must have operation, 0 to 4, and 2 values of coeff",
+        )
+        return cls(known[kind], (coeffs[0], coeffs[1]))
+
+    def shapes(self, bottoms: Shapes) -> Shapes:
+        """The larger of each axis."""
+        return (broadcast(bottoms[0], bottoms[1]),)
+
+    def emit(self, e: Emitter, x: Sequence[Tensor], w: Sequence[Blob]) -> Sequence[str]:  # noqa: ARG002
+        """One node, and a Mul for each coefficient of a sum other than 1."""
+        names = [t.name for t in x]
+        if self.operation == "Add":
+            names = [
+                name if by == 1 else e.op("Mul", name, e.constant(np.float32(by), "coeff"))
+                for name, by in zip(names, self.coeffs, strict=True)
+            ]
+        return [e.op(self.operation, *names)]
+
+
+CLASSES: dict[tuple[str, str], type[Layer]] = {("shape", "TensorShape"): TensorShape, ("eltwise", "Eltwise"): Eltwise}
+"""By module and class."""

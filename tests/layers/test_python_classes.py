@@ -1,0 +1,70 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+import caffe_bn_convert as cbc
+from tests.golden import values
+from tests.layers.dynamic import check_dynamic
+from tests.layers.judged import check_by_oracle
+from tests.nets import input_layer, layer, write_net
+
+
+def python(module, kind, bottoms="data", text="", top="y"):
+    told = f'param_str: "{text}"' if text else ""
+    return layer("Python", top, bottoms, rest=f'python_param {{ module: "{module}" layer: "{kind}" {told} }}')
+
+
+def eltwise(text, first=(2, 3, 4), second=(3, 4)):
+    return input_layer(*first) + input_layer(*second, name="b") + python("eltwise", "Eltwise", "data b", text)
+
+
+def test_shape(tmp_path):
+    wanted = check_by_oracle(
+        tmp_path, input_layer(2, 3, 5) + python("shape", "TensorShape"), {"data": values("data", 2, 3, 5)}
+    )
+    np.testing.assert_array_equal(wanted["y"], [2, 3, 5])
+
+
+def test_shape_of_a_dynamic_batch(tmp_path):
+    check_dynamic(tmp_path, input_layer(2, 3, 5) + python("shape", "TensorShape"), {"N": 4}, data=("N", 3, 5))
+
+
+@pytest.mark.parametrize(
+    ("text", "operation"),
+    [
+        ("{'operation': 0, 'coeff': [1, 1]}", np.multiply),
+        ("{'operation': 1, 'coeff': [1, -2]}", lambda a, b: a - 2 * b),
+        ("{'operation': 1, 'coeff': [0.5, 1]}", lambda a, b: a / 2 + b),
+        ("{'operation': 2}", np.maximum),
+        ("{'operation': 3, 'coeff': [1, 1]}", np.divide),
+        ("{'operation': 4, 'coeff': [1, 1]}", np.minimum),
+    ],
+)
+@pytest.mark.parametrize(("first", "second"), [((2, 3, 4), (3, 4)), ((4,), (2, 3, 4)), ((2, 1, 4), (2, 3, 4))])
+def test_eltwise(tmp_path, text, operation, first, second):
+    a, b = values("a", *first), values("b", *second) + 3
+    wanted = check_by_oracle(tmp_path, eltwise(text, first, second), {"data": a, "b": b})
+    np.testing.assert_allclose(wanted["y"], operation(a, b), rtol=1e-6)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "{'operation': 5, 'coeff': [1, 1]}", "{'coeff': [1, 1]}", "[1]", "open('x')", "{'operation': 1, 'coeff': [1]}",
+        "{'operation': 1, 'coeff': 3}", "{", "{'operation': [], 'coeff': [1, 1]}",
+    ],
+)  # fmt: skip
+def test_no_other_parameters(tmp_path, text):
+    with pytest.raises(cbc.InvalidNetError, match="must have operation"):
+        cbc.convert(write_net(tmp_path, eltwise(text))[0])
+
+
+def test_sizes_must_fit(tmp_path):
+    with pytest.raises(cbc.InvalidNetError, match="do not fit"):
+        cbc.convert(write_net(tmp_path, eltwise("{'operation': 0}", (2, 3), (4,)))[0])
+
+
+def test_other_classes_are_refused(tmp_path):
+    with pytest.raises(cbc.UnsupportedError, match="nothing that a model file names is run"):
+        cbc.convert(write_net(tmp_path, input_layer(2, 3) + python("os", "System"))[0])
