@@ -29,7 +29,7 @@ def reports(tmp_path_factory) -> dict[str, Report]:
 
 
 def test_text(reports):
-    assert text.table(reports["proven"]).startswith("proven: 1 outputs and 6 inner blobs on 18 inputs")
+    assert text.table(reports["proven"]).startswith("proven: 1 output and 6 inner blobs on 18 inputs")
     table = text.table(reports["failed"])
     assert 'first wrong blob: "conv/scale" of layer "scale" (Scale)' in table
     assert "channel          scale       expected" in table

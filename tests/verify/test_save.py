@@ -78,7 +78,7 @@ def command(*arguments: object) -> int:
 def test_convert_says_what_was_proven(files, tmp_path, capsys):
     report = tmp_path / "report.json"
     assert command("convert", *files, "-o", tmp_path / "out.onnx", "--report", report) == 0
-    assert "proven: 1 outputs and 6 inner blobs" in capsys.readouterr().err
+    assert "proven: 1 output and 6 inner blobs" in capsys.readouterr().err
     assert len(json.loads(report.read_text())["statistics"]) == 1
 
 
@@ -86,7 +86,7 @@ def test_convert_on_the_users_input(files, tmp_path, capsys):
     np.save(tmp_path / "x.npy", np.ones((1, 3, 9, 7), np.float32))
     arguments = ["convert", *files, "-o", tmp_path / "out.onnx", "--input", f"data={tmp_path / 'x.npy'}", "-v"]
     assert command(*arguments) == 0
-    assert "on 1 inputs" in capsys.readouterr().err
+    assert "on 1 input," in capsys.readouterr().err
     np.savez(tmp_path / "y.npz", prob=np.full((1, 5), 0.2, np.float32))
     assert command(*arguments, "--expect", tmp_path / "y.npz") == 1
     assert "--expect: prob" in capsys.readouterr().err
@@ -114,7 +114,7 @@ def test_verify_of_any_file(tmp_path, capsys):
     files = (tmp_path / "model.prototxt", tmp_path / "weights.caffemodel")
     assert conversion.net.file == str(files[0])
     assert command("verify", *files, path) == 0
-    assert capsys.readouterr().err.startswith("proven: 1 outputs on 18 inputs")
+    assert capsys.readouterr().err.startswith("proven: 1 output on 18 inputs")
     bad = damaged(path, lambda m: change(node(m, "Gemm").input[2], lambda v: v * 1.01)(m))
     assert command("verify", *files, bad, "--report", tmp_path / "r.html") == 1
     assert 'layer "fc" (InnerProduct)' in capsys.readouterr().err

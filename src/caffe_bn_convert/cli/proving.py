@@ -128,10 +128,18 @@ def teller(taken: dict[str, Any], *, quiet: bool, verbose: bool) -> Callable[[Re
         for path in taken["reports"]:
             write(report, path)
         if verbose or (not report.passed and not quiet):
-            say(text.table(report, verbose=verbose))
+            say(text.table(_before_the_error(report), verbose=verbose))
         elif not quiet:
             say(text.headline(report))
             for line in text.remarks(report):
                 say(f"  {line}")
 
     return tell
+
+
+def _before_the_error(report: Report) -> Report:
+    """The report without what the error that follows it says anyway."""
+    checks = report.checks
+    if report.divergence is None:
+        checks = tuple(check for check in checks if check.status != "fail")
+    return replace(report, divergence=None, checks=checks)

@@ -60,7 +60,7 @@ def section(rule: Rule) -> str:
     return (
         f"## {rule.code} {rule.name}\n\n*{rule.severity}*{', ' + marks if marks else ''}\n\n{rule.what}\n\n{rule.why}\n\n"
         f"Bad:\n\n```{language}\n{rule.bad}```\n\nGood:\n\n```{language}\n{rule.good}```\n\n"
-        f"What to do: {rule.hint}.\n"
+        f"What to do: {_sentence(rule.hint)}\n"
     )
 
 
@@ -71,7 +71,11 @@ def explain(rule: Rule) -> str:
         "\n".join("    " + line for line in example.rstrip("\n").split("\n")) for example in (rule.bad, rule.good)
     )
     head = f"{rule.code} {rule.name} ({rule.severity}{', ' + marks if marks else ''})"
-    return f"{head}\n\n{rule.what}\n{rule.why}\n\nBad:\n{bad}\n\nGood:\n{good}\n\nWhat to do: {rule.hint}."
+    return f"{head}\n\n{rule.what}\n{rule.why}\n\nBad:\n{bad}\n\nGood:\n{good}\n\nWhat to do: {_sentence(rule.hint)}"
+
+
+def _sentence(text: str) -> str:
+    return text if text.endswith(("?", ".")) else f"{text}."
 
 
 def _marks(rule: Rule) -> str:

@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING
 from caffe_bn_convert._version import __version__
 from caffe_bn_convert.verify.report.page import SCRIPT, STYLE
 from caffe_bn_convert.verify.report.plots import along_the_net, channels
-from caffe_bn_convert.verify.report.text import MODES, diverging, headline
+from caffe_bn_convert.verify.report.text import MODES, counted, diverging, headline
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from caffe_bn_convert.verify.compare import Deviation
-    from caffe_bn_convert.verify.report.model import Report, Status
+    from caffe_bn_convert.verify.report.model import Report, Statistics, Status
 
 MOST_PLOTS = 24
 NUMBERS = frozenset({"line", "error", "noise", "allowed", "error / allowed"})
@@ -102,7 +102,7 @@ def _statistics(report: Report) -> str:
     if not report.statistics:
         return ""
     shown = report.statistics[:MOST_PLOTS]
-    plots = "".join(f"<figure>{channels(one)}<figcaption>{escape(one.layer)}</figcaption></figure>" for one in shown)
+    plots = "".join(_plot(one) for one in shown)
     more = len(report.statistics) - len(shown)
     rest = f"<p>{more} more are in the JSON report.</p>" if more > 0 else ""
     return (
@@ -111,6 +111,11 @@ def _statistics(report: Report) -> str:
         "others, or a variance near eps, is where folding is delicate.</p>"
         f'<div class="plots">{plots}</div>{rest}</section>'
     )
+
+
+def _plot(one: Statistics) -> str:
+    caption = f"{one.layer}, {counted(len(one.scale), 'channel')}"
+    return f"<figure>{channels(one)}<figcaption>{escape(caption)}</figcaption></figure>"
 
 
 def _about(report: Report) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from caffe_bn_convert.verify.report.text import MODES, diverging, headline
+from caffe_bn_convert.verify.report.text import MODES, counted, diverging, headline
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -30,7 +30,7 @@ def render(report: Report) -> str:
     parts += [escaped(note) for note in report.notes]
     inputs = "\n".join(f"{number}. {escaped(feed)}" for number, feed in enumerate(report.feeds, 1))
     parts.append(
-        f"<details><summary>{len(report.feeds)} inputs, seed {report.seed}</summary>\n\n{inputs}\n\n</details>"
+        f"<details><summary>{counted(len(report.feeds), 'input')}, seed {report.seed}</summary>\n\n{inputs}\n\n</details>"
     )
     return "\n\n".join(parts) + "\n"
 
@@ -54,7 +54,7 @@ def _blobs(report: Report) -> str:
             [SIGNS[b.status], code(b.name), escaped(b.type), line, f"{d.error:.3g}", f"{d.noise:.3g}", f"{d.ratio:.3g}"]
         )
     table = _table(["", "blob", "layer type", "line", "error", "noise", "error / allowed"], rows)
-    return f"{len(report.blobs)} blobs inside the net were compared; the worst:\n\n{table}"
+    return f"{counted(len(report.blobs), 'blob')} inside the net compared; the worst:\n\n{table}"
 
 
 def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:

@@ -23,7 +23,8 @@ section > p { color: var(--soft); max-width: 76ch; }
 .facts { display: flex; flex-wrap: wrap; gap: 12px; margin: 20px 0 0; }
 .facts div { background: var(--card); border: 1px solid var(--line); border-radius: 8px; padding: 10px 16px; flex: 1 1 130px; }
 dt { color: var(--soft); font-size: 13px; } dd { margin: 0; font-size: 21px; font-variant-numeric: tabular-nums; }
-pre { overflow-x: auto; margin: 0; padding: 14px; background: var(--ground); border-radius: 6px; font-size: 13px; }
+pre { white-space: pre-wrap; overflow-wrap: anywhere;
+  margin: 0; padding: 14px; background: var(--ground); border-radius: 6px; font-size: 13px; }
 .wide { overflow: auto; max-height: 560px; margin-top: 12px; }
 table { border-collapse: collapse; width: 100%; font-size: 13.5px; }
 th { position: sticky; top: 0; background: var(--card); text-align: left; white-space: nowrap; }

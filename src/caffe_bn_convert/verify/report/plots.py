@@ -75,7 +75,7 @@ def channels(one: Statistics) -> str:
     order = sorted(range(len(one.variance)), key=lambda channel: one.variance[channel])
     scale, shift = [one.scale[c] for c in order], [one.shift[c] for c in order]
     lowest, highest = min(one.variance, default=0.0), max(one.variance, default=0.0)
-    words = f"{len(order)} channels, variance {lowest:.2g} to {highest:.2g}, eps {one.eps:.2g}"
+    words = f"variance {lowest:.2g} to {highest:.2g}, eps {one.eps:.2g}"
     inside = _curve(scale, "line") + _curve(shift, "other")
     labels = (
         f'<text x="4" y="12">scale up to {_largest(scale):.2g}, shift up to {_largest(shift):.2g}</text>'

@@ -32,14 +32,19 @@ def table(report: Report, *, verbose: bool = False) -> str:
 
 def headline(report: Report) -> str:
     """One line: the verdict and what it rests on."""
-    what = f"{len(report.outputs) // 2 or len(report.outputs)} outputs"
+    what = counted(len(report.outputs) // 2 or len(report.outputs), "output")
     if report.blobs:
-        what += f" and {len(report.blobs)} inner blobs"
+        what += f" and {counted(len(report.blobs), 'inner blob')}"
     worst = report.worst
     return (
-        f"{report.verdict}: {what} on {len(report.feeds)} inputs, {report.provider}; "
+        f"{report.verdict}: {what} on {counted(len(report.feeds), 'input')}, {report.provider}; "
         f"worst error {worst.ratio:.2g} of its tolerance ({report.rule})"
     )
+
+
+def counted(number: int, what: str) -> str:
+    """``1 output``, ``2 outputs``."""
+    return f"{number} {what}{'' if number == 1 else 's'}"
 
 
 def remarks(report: Report) -> list[str]:
