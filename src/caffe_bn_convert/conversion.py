@@ -66,6 +66,11 @@ class Conversion:
     precision: str = "float32"
     simplify: bool = False
 
+    def __repr__(self) -> str:
+        """Short: weights have no place in a notebook's output."""
+        inputs, outputs = (", ".join(names) for names in (self.graph.inputs, self.graph.outputs))
+        return f"<Conversion of {self.net.file}: {inputs} -> {outputs}, {len(self.graph.nodes)} nodes, {self.phase}>"
+
     @property
     def metadata(self) -> dict[str, str]:
         """What the ONNX file says of the choices that were made, besides the digests of the sources."""

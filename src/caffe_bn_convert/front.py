@@ -14,11 +14,12 @@ from caffe_bn_convert.collector import collector_off
 from caffe_bn_convert.conversion import Conversion
 from caffe_bn_convert.export.opsets import DEFAULT_OPSET, check_opset
 from caffe_bn_convert.layers import LAYERS
-from caffe_bn_convert.net.build import build, judge
+from caffe_bn_convert.net.build import build
 from caffe_bn_convert.net.custom import known_by
 from caffe_bn_convert.net.cut import cut_at_raw as cut
 from caffe_bn_convert.net.cut import end_behind
 from caffe_bn_convert.net.dialects import take_dialects
+from caffe_bn_convert.net.judge import judge, require_weights
 from caffe_bn_convert.net.losses import Note, leave_out_losses, name_losses
 from caffe_bn_convert.net.outputs import expose_blobs
 from caffe_bn_convert.net.passes import PASSES, fold_batchnorm
@@ -113,6 +114,7 @@ def convert(
     )
     net = unknown_sources_as_inputs(net, layers, inputs.given)
     graph, findings = build(net, located, layers, phase=phase, inputs=inputs)
+    require_weights(net, located, findings, allowed(allow))
     findings = judge(findings, allowed(allow))
     graph = expose_blobs(graph, until, expose)
     for run in PASSES:

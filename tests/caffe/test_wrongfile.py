@@ -138,19 +138,19 @@ def test_files_that_are_neither(tmp_path: Path, what: str, hint: str, data: byte
         with pytest.raises(WrongFileError) as caught:
             check(path)
         assert f"given: is {what}" in str(caught.value)
-        assert f"no {wanted}" in str(caught.value)
+        assert f"not a {wanted}" in str(caught.value)
         assert hint in str(caught.value)
 
 
 def test_swapped(tmp_path: Path) -> None:
     for check, data, what in (
-        (check_weights, PROTOTXT, "is a prototxt, no .caffemodel"),
-        (check_prototxt, CAFFEMODEL, "is a .caffemodel, no .prototxt"),
-        (check_prototxt, HDF5, "is an HDF5 file, no .prototxt"),
+        (check_weights, PROTOTXT, "is a prototxt, not a .caffemodel"),
+        (check_prototxt, CAFFEMODEL, "is a .caffemodel, not a .prototxt"),
+        (check_prototxt, HDF5, "is an HDF5 file, not a .prototxt"),
     ):
         with pytest.raises(WrongFileError, match=what) as caught:
             check(written(tmp_path, data))
-        assert "Swap the arguments" in str(caught.value)
+        assert "The .prototxt comes first" in str(caught.value)
 
 
 @pytest.mark.parametrize(
@@ -186,7 +186,7 @@ def test_no_real_file_is_mistaken() -> None:
 
 def test_a_solver(tmp_path: Path) -> None:
     path = DIGITS / "solver.prototxt"
-    with pytest.raises(WrongFileError, match="is a solver's definition, no net"):
+    with pytest.raises(WrongFileError, match="is a solver's definition, not a net"):
         check_prototxt(path)
     with pytest.raises(WrongFileError, match="is a prototxt"):
         check_weights(path)

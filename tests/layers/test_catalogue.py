@@ -61,7 +61,7 @@ def test_the_command(capsys: pytest.CaptureFixture[str]) -> None:
     assert command(["layers"]) == 0
     lines = capsys.readouterr().out.splitlines()
     assert lines[0].split() == ["TYPE", "WHOSE", "RESTRICTIONS"]
-    assert len(lines) == 1 + len(LAYERS) + len(NOT_SUPPORTED)
+    assert len(lines) == 3 + len(LAYERS) + len(NOT_SUPPORTED)
     assert any(line.split()[:2] == ["Permute", "SSD"] for line in lines)
 
 

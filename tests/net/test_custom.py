@@ -61,7 +61,7 @@ def test_in_place_it_keeps_the_shape(tmp_path: Path) -> None:
 
 
 def test_a_shape_for_nothing_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(cbc.InvalidNetError, match=r'--shape names "z"'):
+    with pytest.raises(cbc.UsageError, match=r'--shape names "z"'):
         converted(tmp_path, layer("Frob", "y"), shapes={"y": [2, 3], "z": [2, 5]})
 
 

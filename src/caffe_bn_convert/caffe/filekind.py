@@ -24,14 +24,14 @@ _CONVERTED = "It has been converted already; this converts Caffe's own .caffemod
 _OTHER = "This converts nets of Caffe only."
 _PAGE = "Open the file's page, press 'Raw' or 'Download', and save that."
 
-_LFS = Kind("a Git LFS pointer, not the file itself", "Run 'git lfs pull' in its repository, or download the file.")
-_HTML = Kind("a web page", _PAGE)
+LFS = Kind("a Git LFS pointer", "Run 'git lfs pull' in its repository, or download the file.")
+HTML = Kind("a web page", _PAGE)
 _PYTORCH = Kind("a PyTorch file", _OTHER)
 _PICKLE = Kind("a Python pickle", "It is never loaded: that would run code from it. " + _OTHER)
 _UTF16 = Kind("text in UTF-16", "Save it as UTF-8.")
 _NCNN_PARAM = Kind("an ncnn .param", _CONVERTED)
 _NCNN_BIN = Kind("an ncnn .bin", _CONVERTED)
-_SOLVERSTATE = Kind("a .solverstate: the state of training, without weights", "Give the .caffemodel saved beside it.")
+_SOLVERSTATE = Kind("a .solverstate (the state of training, without weights)", "Give the .caffemodel saved beside it.")
 _MEAN = Kind("a mean image (.binaryproto)", "Give the net's .caffemodel; a mean is subtracted from the input.")
 _ONNX = Kind("an ONNX file", _CONVERTED)
 _TENSORFLOW = Kind("a frozen TensorFlow graph", _OTHER)
@@ -40,7 +40,7 @@ TEXT = Kind("a text file of another kind", _OTHER)
 
 # (offset, bytes, kind)
 _MAGIC = (
-    (0, b"version https://git-lfs.github.com/spec/", _LFS),
+    (0, b"version https://git-lfs.github.com/spec/", LFS),
     (0, b"\x89HDF\r\n\x1a\n", HDF5),
     (0, b"\x1f\x8b", Kind("compressed with gzip", _UNPACK)),
     (0, b"BZh", Kind("compressed with bzip2", _UNPACK)),
@@ -86,7 +86,7 @@ def kind_of(head: bytes) -> Kind | None:
     if _is_utf16(head):
         return _UTF16
     if _HTML_START.match(head.removeprefix(b"\xef\xbb\xbf")):
-        return _HTML
+        return HTML
     return _text_kind(head) if looks_like_text(head) else _message_kind(head)
 
 

@@ -12,7 +12,7 @@ import stat
 from itertools import islice
 from typing import TYPE_CHECKING
 
-from caffe_bn_convert.caffe.filekind import CAFFEMODEL, HDF5, PROTOTXT, TEXT, kind_of
+from caffe_bn_convert.caffe.filekind import CAFFEMODEL, HDF5, HTML, LFS, PROTOTXT, TEXT, kind_of
 from caffe_bn_convert.errors import UnreadableError, Where, WrongFileError
 
 if TYPE_CHECKING:
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 _HEAD = 1 << 16
 _MANY_FILES = 10_000
-_SWAP = "Swap the arguments: first the .prototxt, then the .caffemodel."
+_SWAP = "The .prototxt comes first, then the .caffemodel."
 _RISTRETTO = re.compile(rb"type\s*:\s*[\"']\w*Ristretto[\"']")
 _SOLVER = re.compile(rb"^\s*(base_lr|lr_policy|solver_mode|snapshot_prefix)\s*:", re.MULTILINE)
 _LAYER = re.compile(rb"\b(layers?\s*:?\s*\{|input\s*:)")
@@ -61,7 +61,7 @@ def check_weights(path: Path, head: bytes | None = None) -> None:
     if kind is None or kind in (CAFFEMODEL, HDF5):
         return
     hint = _SWAP if kind is PROTOTXT else kind.hint
-    raise WrongFileError(f"is {kind.name}, no .caffemodel", hint=hint, where=Where(file=str(path)))
+    raise WrongFileError(f"is {kind.name}, not a .caffemodel", hint=hint, where=Where(file=str(path)))
 
 
 def check_prototxt(path: Path, head: bytes | None = None) -> None:
@@ -74,11 +74,11 @@ def check_prototxt(path: Path, head: bytes | None = None) -> None:
     head = read_head(path) if head is None else head
     kind = kind_of(head)
     if kind in (CAFFEMODEL, HDF5):
-        raise WrongFileError(f"is {kind.name}, no .prototxt", hint=_SWAP, where=where)
+        raise WrongFileError(f"is {kind.name}, not a .prototxt", hint=_SWAP, where=where)
     if kind is not None and kind not in (PROTOTXT, TEXT):
-        raise WrongFileError(f"is {kind.name}, no .prototxt", hint=kind.hint, where=where)
+        raise WrongFileError(f"is {kind.name}, not a .prototxt", hint=kind.hint, where=where)
     if b"\0" in head:
-        raise WrongFileError("is a binary file, no .prototxt", hint="Give the net's text file first.", where=where)
+        raise WrongFileError("is a binary file, not a .prototxt", hint="Give the net's text file first.", where=where)
     if _RISTRETTO.search(head):
         raise WrongFileError(
             "is a net quantised by Ristretto, whose layers round to its own number formats",
@@ -87,7 +87,21 @@ def check_prototxt(path: Path, head: bytes | None = None) -> None:
         )
     if _SOLVER.search(head) and not _LAYER.search(head):
         hint = "Give the file that its 'net:' names, or better the deploy.prototxt beside it."
-        raise WrongFileError("is a solver's definition, no net", hint=hint, where=where)
+        raise WrongFileError("is a solver's definition, not a net", hint=hint, where=where)
+
+
+def check_model(path: Path) -> None:
+    """Make sure that ``path`` may be an ONNX file.
+
+    Raises:
+        WrongFileError: it is missing, empty, or known to be something else.
+        UnreadableError: it may not be read.
+    """
+    kind = kind_of(read_head(path))
+    if kind in (CAFFEMODEL, HDF5, PROTOTXT, LFS, HTML):
+        last = "The ONNX file comes last, behind the .prototxt and the .caffemodel."
+        hint = kind.hint if kind in (LFS, HTML) else last
+        raise WrongFileError(f"is {kind.name}, not an ONNX file", hint=hint, where=Where(file=str(path)))
 
 
 def _did_you_mean(path: Path) -> str | None:

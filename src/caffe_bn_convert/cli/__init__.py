@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import gc
 import signal
 import sys
@@ -71,8 +72,17 @@ class Commands(click.Group):
         own = 2 if args[:1] == ["--config"] else 1 if args[:1] == ["--no-config"] else 0
         rest = args[own:]
         if rest and rest[0] not in COMMANDS and rest[0] not in ("--help", "-h", "--version"):
+            _refuse_misspelt(rest[0])
             rest = ["convert", *rest]
         return super().parse_args(ctx, [*args[:own], *rest])
+
+
+def _refuse_misspelt(word: str) -> None:
+    """``verfy`` is no prototxt."""
+    if word.isalpha() and not Path(word).exists():
+        near = difflib.get_close_matches(word, COMMANDS, n=1)
+        meant = f'; did you mean "{near[0]}"?' if near else ""
+        raise click.UsageError(f'"{word}" is neither a command nor a file{meant}')
 
 
 @click.group(cls=Commands, help=HELP, context_settings={"help_option_names": ["-h", "--help"]}, no_args_is_help=True)

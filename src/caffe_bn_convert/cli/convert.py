@@ -96,7 +96,8 @@ def describe(conversion: Conversion, *, verbose: bool) -> None:
     from caffe_bn_convert.net.dim import show
 
     graph = conversion.graph
-    folded = sum(isinstance(node.layer, BatchNormalization) for node in graph.nodes)
+    left = {node.name for node in graph.nodes if not isinstance(node.layer, BatchNormalization)}
+    folded = sum(layer.type in ("BatchNorm", "BN") and layer.name not in left for layer in conversion.net.layers)
     say(
         f"{graph.name or conversion.net.file}: {len(conversion.net.layers)} layers, {folded} BatchNorm folded, {conversion.phase}"
     )

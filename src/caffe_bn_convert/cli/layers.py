@@ -24,8 +24,10 @@ def command(as_json: bool) -> None:  # noqa: FBT001  (click's way)
         click.echo(json.dumps({"layers": [asdict(entry) for entry in found], "not_supported": NOT_SUPPORTED}, indent=1))
         return
     rows = [("TYPE", "WHOSE", "RESTRICTIONS"), *((entry.type, entry.fork, entry.restrictions) for entry in found)]
-    widths = [max(len(row[column]) for row in rows) for column in range(2)]
+    name = max(len(kind) for kind in [*(row[0] for row in rows), *NOT_SUPPORTED])
+    whose = max(len(row[1]) for row in rows)
     for kind, fork, restrictions in rows:
-        click.echo(f"{kind:{widths[0]}}  {fork:{widths[1]}}  {restrictions}".rstrip())
-    for kind, reason in sorted(NOT_SUPPORTED.items()):
-        click.echo(f"{kind:{widths[0]}}  not converted: {reason}")
+        click.echo(f"{kind:{name}}  {fork:{whose}}  {restrictions}".rstrip())
+    click.echo("\nNOT CONVERTED")
+    for kind, reason in sorted(NOT_SUPPORTED.items(), key=lambda item: item[0].lower()):
+        click.echo(f"{kind:{name}}  {reason}")

@@ -34,12 +34,14 @@ def command(
     Outputs are matched by name, else by position and shape. Exit code 1 says that the file is wrong, or that nothing
     was seen that could have told right from wrong.
     """
+    from caffe_bn_convert.caffe.wrongfile import check_model
     from caffe_bn_convert.verify import failure, verify
     from caffe_bn_convert.verify.theirs import caffe_of
 
     if len(files) > 2:
         raise click.UsageError("give PROTOTXT, CAFFEMODEL and MODEL.onnx; the caffemodel may be missing")
     weights, model = files[0] if len(files) == 2 else None, Path(files[-1])
+    check_model(model)
     taken = proving.take(rest)
     oracle = extensions.take(plugins).get("oracle")
     caffe = caffe_of(prototxt, weights, keep_losses=keep_losses, oracle=oracle, **rest)

@@ -11,7 +11,7 @@ from caffe_bn_convert.deploy.dropout import droppable
 from caffe_bn_convert.deploy.fields import NET, training_fields
 from caffe_bn_convert.deploy.inputs import Inputs, inputs_of
 from caffe_bn_convert.deploy.write import activation, input_layer, old_inputs, quoted, uses_dims
-from caffe_bn_convert.errors import InvalidNetError, Where, at
+from caffe_bn_convert.errors import UsageError, Where, at
 from caffe_bn_convert.net.losses import Note
 
 if TYPE_CHECKING:
@@ -39,7 +39,8 @@ def rewrite(net: NetDefinition, selection: Selection, options: Options) -> tuple
     """The text of the selected layers, made fit for deployment.
 
     Raises:
-        InvalidNetError: the shape of an input cannot be told, or ``shapes`` names what is no input.
+        InvalidNetError: the shape of an input cannot be told.
+        UsageError: ``shapes`` names what is no input.
     """
     assert net.text is not None
     writer = _Writer(net, selection, options)
@@ -88,7 +89,7 @@ class _Writer:
         fed = [top for position in self.selection.sources for top in self.selection.layers[position].parameter.top]
         for name in self.options.shapes:
             if name not in fed:
-                raise InvalidNetError(f'--shape names "{name}", which is no input; the inputs are {", ".join(fed)}')
+                raise UsageError(f'--shape names "{name}", which is no input; the inputs are {", ".join(fed)}')
 
     def changes(self, layer: LayerDefinition) -> bool:
         """Whether an input has to be written anew."""

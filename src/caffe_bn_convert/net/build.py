@@ -6,13 +6,20 @@ import difflib
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
-from caffe_bn_convert.errors import ConversionError, InvalidNetError, Problem, RefusedError, UnsupportedError, Where, at
+from caffe_bn_convert.errors import (
+    ConversionError,
+    InvalidNetError,
+    Problem,
+    UnsupportedError,
+    UsageError,
+    Where,
+    at,
+)
 from caffe_bn_convert.layers import LAYERS
 from caffe_bn_convert.layers.base import Identity, Layer, SharedMemory, Source
 from caffe_bn_convert.layers.catalogue import NOT_SUPPORTED
 from caffe_bn_convert.layers.data import DataSource
 from caffe_bn_convert.lint.finding import Finding
-from caffe_bn_convert.lint.rules import RULES
 from caffe_bn_convert.net.dim import volume
 from caffe_bn_convert.net.ir import Graph, Node
 from caffe_bn_convert.net.limits import check_blob, require_fillable
@@ -86,7 +93,11 @@ def build(
         InvalidNetError: Caffe would refuse the net or its weights.
     """
     with at(Where(file=net.file)):
-        typed, findings = read_layers(net, located, layers, phase)
+        try:
+            typed, findings = read_layers(net, located, layers, phase)
+        except ConversionError as error:
+            error.problems += _misspelt(net, error.problems)
+            raise
         wires = wire(net.layers, [isinstance(layer, DataSource) for layer in typed])
         builder = _Builder(net, inputs or InputShapes(), findings)
         views = list(wires.views)
@@ -159,10 +170,23 @@ def _count(what: str, count: int, bounds: tuple[int, int | None]) -> None:
         raise InvalidNetError(f"it has {count} {what}s, but takes {wanted}")
 
 
+def _misspelt(net: NetDefinition, problems: Sequence[Problem]) -> tuple[Problem, ...]:
+    """Unknown fields of layers that cannot be read: what a layer lacks may be among them, misspelt."""
+    failed = {problem.where.layer for problem in problems}
+    return tuple(
+        Problem(finding.what, where=finding.where, code="NET003 unknown-field:")
+        for definition in net.layers
+        if definition.name in failed and definition.type in LAYERS
+        for unknown, finding in zip(definition.unknown, _unknown_fields(definition), strict=True)
+        if unknown.hint
+    )
+
+
 def _unknown_fields(definition: LayerDefinition) -> list[Finding]:
     where = definition.where()
     return [
-        Finding("NET003", f'the field "{unknown.path}" is not known to Caffe or any of its forks',
+        Finding("NET003", f'the field "{unknown.path}" is not known to Caffe or any of its forks'
+                          f"{'; ' + unknown.hint if unknown.hint else ''}",
                 replace(where, line=unknown.field.line, column=unknown.field.column))
         for unknown in definition.unknown
     ]  # fmt: skip
@@ -239,34 +263,9 @@ class _Builder:
         """A --shape for something that is no input is a mistake."""
         for name in self.inputs.given:
             if name not in self.fed:
-                raise InvalidNetError(
-                    f'--shape names "{name}", which is no input; the inputs are {", ".join(self.fed)}'
-                )
+                raise UsageError(f'--shape names "{name}", which is no input; the inputs are {", ".join(self.fed)}')
 
     def graph(self, unread: Iterable[str]) -> Graph:
         """The graph so far; its outputs are what nobody reads, inputs excepted."""
         outputs = tuple(name for name in unread if name not in set(self.fed))
         return Graph(self.net.name, tuple(self.fed), outputs, tuple(self.nodes), self.shapes)
-
-
-def judge(findings: Iterable[Finding], allow: Iterable[str]) -> list[Finding]:
-    """Stop at findings of rules that stop, except those that are allowed; returns the others.
-
-    Args:
-        allow: codes or names of rules, or ``"all"``.
-
-    Raises:
-        RefusedError: every finding that is not allowed.
-    """
-    allowed = set(allow)
-    words: list[Finding] = []
-    problems: list[Problem] = []
-    for finding in findings:
-        rule = RULES[finding.code]
-        if rule.stops and not allowed & {"all", rule.code, rule.name}:
-            problems.append(Problem(finding.what, rule.hint, finding.where, code=f"{rule.code} {rule.name}:"))
-        else:
-            words.append(finding)
-    if problems:
-        raise RefusedError(problems=problems)
-    return words

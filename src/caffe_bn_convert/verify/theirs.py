@@ -9,6 +9,7 @@ from caffe_bn_convert.caffe import caffemodel
 from caffe_bn_convert.caffe.prototxt import read_net
 from caffe_bn_convert.caffe.state import filter_state, phase_of
 from caffe_bn_convert.caffe.upgrade import upgrade
+from caffe_bn_convert.errors import RefusedError, Where, at
 from caffe_bn_convert.net.losses import leave_out_losses, name_losses
 from caffe_bn_convert.net.weights import locate
 from caffe_bn_convert.verify.oracle import LAYERS
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from caffe_bn_convert.arguments import PathLike
+    from caffe_bn_convert.caffe.definition import LayerDefinition, NetDefinition
     from caffe_bn_convert.verify.oracle.layer import Rule
 
 
@@ -39,10 +41,35 @@ def caffe_of(
     Raises:
         UnreadableError: a file cannot be read for what it should be.
         InvalidNetError: Caffe would refuse the net.
+        RefusedError: there are no weights, and layers that are nothing without.
     """
     sources = [caffemodel.read(path) for path in weight_files(weights)]
     net = upgrade(read_net(prototxt))
     phase = phase_of(net, phase)
     net = filter_state(net, phase, level, tuple(stages))
     net = name_losses(net) if keep_losses else leave_out_losses(net)[0]
+    if not sources:
+        _require_no_weights(net)
     return Caffe(net, locate(net, sources).blobs, phase, {**LAYERS, **(oracle or {})})
+
+
+def _require_no_weights(net: NetDefinition) -> None:
+    """A net whose layers are all zeros without weights is a forgotten argument: nothing would be proven by it."""
+    layer = next((layer for layer in net.layers if _is_learned(layer)), None)
+    if layer is None:
+        return
+    with at(Where(file=net.file)), at(layer.where()):
+        raise RefusedError(
+            "it needs weights, and none were given",
+            hint="give the .caffemodel between the .prototxt and the .onnx",
+            code="NET001 missing-weights:",
+        )
+
+
+def _is_learned(layer: LayerDefinition) -> bool:
+    parameter = layer.parameter
+    if layer.type in ("Convolution", "Deconvolution"):
+        return not parameter.convolution_param.HasField("weight_filler")
+    if layer.type == "InnerProduct":
+        return not parameter.inner_product_param.HasField("weight_filler")
+    return layer.type == "BatchNorm"

@@ -138,7 +138,8 @@ def image(path: Path, slot: Slot, pixels: Pixels) -> Array:
             )
             value = np.asarray(picture, np.float32)
     except (OSError, UnidentifiedImageError) as error:
-        raise UnreadableError(f"cannot be read as an image: {error}", where=Where(file=str(path))) from error
+        told = (error.strerror if isinstance(error, OSError) else None) or str(error)
+        raise UnreadableError(f"cannot be read as an image: {told}", where=Where(file=str(path))) from error
     value = value.reshape(height, width, channels).transpose(2, 0, 1)
     if pixels.bgr:
         value = value[::-1]
