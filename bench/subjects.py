@@ -24,9 +24,10 @@ GROUPS = (
     "PReLU", "Permute", "Pooling", "ReLU", "Reduction", "Slice", "Softmax",
 )  # fmt: skip
 
-SLOW = frozenset(
-    {"mbyolov3lite-tusimple", "open-nsfw-resnet50", "squeezenet-trafficlight", "waifu2x-upconv7", "wechat-qr-sr"}
-)
+SLOW = frozenset({
+    "mbyolov3lite-tusimple", "open-nsfw-resnet50", "res10-ssd-face", "retinaface-mnet25", "squeezenet-trafficlight",
+    "ultralight-rfb320", "waifu2x-upconv7", "wechat-qr-detect", "wechat-qr-sr",
+})  # fmt: skip
 """Whose proof takes seconds: not damaged, only proven."""
 
 

@@ -40,7 +40,9 @@ def test_missing_weights_are_never_invented_in_silence(tmp_path):
     prototxt, weights = write_net(
         tmp_path, input_layer(2, 3, 7, 9) + layer("Convolution", "c", rest=CONV), {"other": [np.ones(3)]}
     )
-    with pytest.raises(cbc.RefusedError, match=r'NET001 missing-weights: 1 layer needs weights \("c"\), .* but "other"'):
+    with pytest.raises(
+        cbc.RefusedError, match=r'NET001 missing-weights: 1 layer needs weights \("c"\), .* but "other"'
+    ):
         cbc.convert(prototxt, weights)
     conversion = cbc.convert(prototxt, weights, allow="NET001")
     assert conversion.located.unused == ("other",)
