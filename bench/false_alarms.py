@@ -9,7 +9,7 @@ from caffe_bn_convert.errors import ConversionError
 from caffe_bn_convert.verify import Options, verify
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Sequence
     from pathlib import Path
 
     from bench.subjects import Subject
@@ -36,9 +36,9 @@ class Alarm:
     where: str = ""
 
 
-def proven(subject: Subject, work: Path, seeds: Iterable[int]) -> list[Alarm]:
+def proven(subject: Subject, work: Path, seeds: Sequence[int]) -> list[Alarm]:
     """Convert once and prove with every seed."""
-    path = work / f"{subject.name.replace('/', '-')}.sound.onnx"
+    path = work / f"{subject.name.replace('/', '-')}.{seeds[0]}.sound.onnx"
     try:
         conversion = subject.converted()
         conversion.save(path, verify=False)
