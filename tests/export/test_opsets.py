@@ -107,13 +107,13 @@ class TestAKernelThatIsMissing:
 
     def test_the_refusal_names_the_highest_opset_that_works(self, tmp_path, net):
         with pytest.raises(ProviderError) as caught:
-            converted(net, opset=NEWEST).save(tmp_path / "out.onnx")
+            converted(net, opset=NEWEST).save(tmp_path / "out.onnx", verify=True)
         what = f'onnxruntime {ORT} has no kernel for MaxRoiPool as it is since opset 22 (node "peak")'
         assert str(caught.value) == f"{what}\n  {self.HINT}"
         assert not (tmp_path / "out.onnx").exists()
 
     def test_it_does_work(self, tmp_path, net):
-        converted(net, opset=21).save(tmp_path / "out.onnx")
+        converted(net, opset=21).save(tmp_path / "out.onnx", verify=True)
         assert (tmp_path / "out.onnx").exists()
 
     def test_in_float16(self, net):
