@@ -47,7 +47,8 @@ MOST_BYTES = 1 << 30
 """Nets with more weights are skipped."""
 ASKED = re.compile(r"add --shape ([^=\s]+)=")
 MORE: dict[str, Shape] = {
-    **SPECIAL, "im_info": (1, 3), "rois": (3, 5), "masks": (3, 1, 21, 21), "Python2": (1, 250), "label": (1,), "pair_data": (1, 2, 28, 28),
+    **SPECIAL, "im_info": (1, 3), "rois": (3, 5), "masks": (3, 1, 21, 21), "Python2": (1, 250), "label": (1,),
+    "pair_data": (1, 2, 28, 28),
 }  # fmt: skip
 """Shapes of blobs that are no pictures, by name."""
 BY_NET: dict[str, dict[str, Shape]] = {"dlunion__CaffeLSTM-OCR__train.prototxt": {"data": (1, 3, 32, 152)}}
