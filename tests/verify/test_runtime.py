@@ -7,7 +7,7 @@ import pytest
 from caffe_bn_convert import ProviderError, VerificationError
 from caffe_bn_convert.verify import Options
 from caffe_bn_convert.verify.runtime import ExposedModel, Session, resolve
-from caffe_bn_convert.verify.runtime.providers import EXACT
+from caffe_bn_convert.verify.runtime.providers import EXACT, Provider
 from tests.verify.damage import converted
 
 CUDA = "CUDAExecutionProvider" in onnxruntime.get_available_providers()
@@ -67,14 +67,40 @@ def test_full_precision_is_asked_for():
     assert resolve("CPUExecutionProvider") == resolve("cpu")
 
 
+def test_a_provider_with_its_own_defaults():
+    proving = Provider("cuda", "CUDAExecutionProvider", 1, EXACT["cuda"] | {"device_id": "1"})
+    users = proving.with_defaults()
+    assert (users.options, users.exact) == ({"device_id": "1"}, False)
+    assert (users.title, users.device) == (proving.title, proving.device)
+
+
+def test_the_defaults_have_a_session_of_their_own_that_is_not_judged(tmp_path, monkeypatch):
+    conversion, path = converted(tmp_path)
+    ran = []
+
+    def run(session: Session, *args, _run=Session.run):
+        ran.append(session.provider.exact)
+        values = _run(session, *args)
+        return values if session.provider.exact else {name: value + np.float32(0.25) for name, value in values.items()}
+
+    monkeypatch.setattr(Session, "run", run)
+    report = conversion.verify(path, Options(provider_defaults=True))
+    assert report.verdict == "proven"
+    assert False in ran
+    [check] = report.checks
+    assert (check.name, check.status) == ('CPUExecutionProvider with its own defaults, output "prob"', "pass")
+    assert check.what.startswith("is off by up to 0.25, beside numbers up to ")
+
+
 @pytest.mark.cuda
 @pytest.mark.skipif(not CUDA, reason="needs an NVIDIA GPU and onnxruntime-gpu")
-@pytest.mark.parametrize("provider", ["cuda"])
-def test_the_proof_on_a_gpu(tmp_path, provider):
+def test_the_proof_on_a_gpu(tmp_path):
     conversion, path = converted(tmp_path)
-    report = conversion.verify(path, Options(provider=provider))
+    report = conversion.verify(path, Options(provider="cuda", provider_defaults=True))
     assert report.verdict == "proven"
     assert report.checks[0].what == "CUDAExecutionProvider ran every node"
+    assert report.checks[1].name == 'CUDAExecutionProvider with its own defaults, output "prob"'
+    assert report.checks[1].what.startswith("is off by up to ")
 
 
 @pytest.mark.skipif(not has("openvino"), reason="needs onnxruntime-openvino or its plug-in")

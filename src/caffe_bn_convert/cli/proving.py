@@ -27,6 +27,8 @@ PROOF = together(
     click.option("--provider", default="cpu", show_default=True, metavar="NAME",
                  help="Who runs the ONNX file: cpu, cuda, tensorrt, openvino or onnxruntime's own name."),
     click.option("--device", type=int, default=0, help="Which of the provider's devices."),
+    click.option("--provider-defaults", is_flag=True,
+                 help="Run once more with the provider's own defaults (CUDA: with TF32); tell that error apart."),
     click.option("--against", multiple=True, type=click.Choice(["opencv", "pycaffe"]),
                  help="Ask another program that reads Caffe, too. Repeatable."),
     click.option("--report", "reports", multiple=True, type=click.Path(path_type=Path), metavar="FILE",
@@ -40,7 +42,7 @@ IN_CONVERT = together(
     click.option("--keep-failed", is_flag=True, help="Keep a file that is wrong as OUTPUT.failed."),
 )
 
-NAMES = ("seed", "inputs", "expect", "atol", "rtol", "provider", "device", "against", "reports")
+NAMES = ("seed", "inputs", "expect", "atol", "rtol", "provider", "device", "provider_defaults", "against", "reports")
 
 
 def take(options: dict[str, Any]) -> dict[str, Any]:
@@ -78,6 +80,7 @@ def proof_options(
         rule=Rule(atol=taken["atol"], rtol=taken["rtol"]),
         provider=taken["provider"],
         device=taken["device"],
+        provider_defaults=taken["provider_defaults"],
         against=taken["against"],
         sources=tuple(witnesses),
         statistics=bool(taken["reports"]),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from caffe_bn_convert.verify.binding import Bound, bind_inputs, bind_outputs
@@ -18,6 +19,15 @@ if TYPE_CHECKING:
     from caffe_bn_convert.verify.runtime import Provider
     from caffe_bn_convert.verify.tolerance import Array
     from caffe_bn_convert.verify.walk import Caffe
+
+
+@dataclass(frozen=True, slots=True)
+class _Opening:
+    """How a session is opened."""
+
+    optimised: bool
+    names: tuple[str, ...] = ()
+    exact: bool = True
 
 
 class Defendant:
@@ -47,7 +57,7 @@ class Defendant:
     ) -> None:
         self.model, self.provider, self.caffe, self.own = model, provider, caffe, own
         self._session: Session | None = Session(model, provider, optimised=False)
-        self._key: tuple[object, ...] = (False,)
+        self._opening = _Opening(optimised=False)
         self.ports = self._session.outputs
         self.inputs, self.slots = bind_inputs(caffe.net, self._session.inputs)
         if front is not None:
@@ -55,9 +65,15 @@ class Defendant:
             self.slots = [front.slot(shape) if slot.name == front.name else slot for slot in self.slots]
         self.outputs: list[Bound] = []
 
-    def answers(self, feeds: Sequence[Feed], *, optimised: bool) -> list[dict[str, Array]]:
-        """What the file as it was written answers to every feed: outputs by Caffe's names, in Caffe's layout."""
-        session = self._opened((optimised,))
+    def answers(self, feeds: Sequence[Feed], *, optimised: bool, exact: bool = True) -> list[dict[str, Array]]:
+        """What the file as it was written answers to every feed: outputs by Caffe's names, in Caffe's layout.
+
+        Args:
+            feeds: the inputs.
+            optimised: whether onnxruntime may rewrite the graph.
+            exact: whether the provider is held to full float32; otherwise it has its own defaults.
+        """
+        session = self._opened(_Opening(optimised, exact=exact))
         answers = []
         for feed in feeds:
             values = session.run(self._fed(feed))
@@ -94,7 +110,7 @@ class Defendant:
             optimised: whether onnxruntime may rewrite the graph, as far as the shown values allow.
         """
         names = tuple(name for name in keys.values() if name not in {port.name for port in self.ports})
-        return Shown(keys, sizes, lambda some: self._opened((optimised, names)).run(self._fed(feed), some))
+        return Shown(keys, sizes, lambda some: self._opened(_Opening(optimised, names)).run(self._fed(feed), some))
 
     def close(self) -> None:
         """Free the weights."""
@@ -106,10 +122,10 @@ class Defendant:
             for bound in self.inputs
         }
 
-    def _opened(self, key: tuple[object, ...]) -> Session:
-        if self._session is None or key != self._key:
+    def _opened(self, opening: _Opening) -> Session:
+        if self._session is None or opening != self._opening:
             self._session = None
-            optimised, *names = key
-            model = ExposedModel(self.model, names[0]) if names and names[0] else self.model  # type: ignore[arg-type]
-            self._session, self._key = Session(model, self.provider, optimised=bool(optimised)), key
+            model = ExposedModel(self.model, opening.names) if opening.names else self.model
+            provider = self.provider if opening.exact else self.provider.with_defaults()
+            self._session, self._opening = Session(model, provider, optimised=opening.optimised), opening
         return self._session

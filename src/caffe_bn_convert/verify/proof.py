@@ -10,28 +10,31 @@ from typing import TYPE_CHECKING, Any
 from caffe_bn_convert.errors import UsageError, VerificationError
 from caffe_bn_convert.verify.against import ask
 from caffe_bn_convert.verify.cost import affordable
+from caffe_bn_convert.verify.defaults import with_defaults
 from caffe_bn_convert.verify.defendant import Defendant
 from caffe_bn_convert.verify.expected import compare_with
 from caffe_bn_convert.verify.inputs import feeds, given
 from caffe_bn_convert.verify.inputs.kinds import KINDS
 from caffe_bn_convert.verify.judge import Judge
-from caffe_bn_convert.verify.locate import locate
+from caffe_bn_convert.verify.locate import judged, locate
 from caffe_bn_convert.verify.oracle.values import plan
 from caffe_bn_convert.verify.report.model import Check, Report, Verdict
 from caffe_bn_convert.verify.runtime import resolve
 from caffe_bn_convert.verify.statistics import statistics
 from caffe_bn_convert.verify.tolerance import Rule
 from caffe_bn_convert.verify.unrunnable import first_other_shape
-from caffe_bn_convert.verify.walk import Caffe, walk
+from caffe_bn_convert.verify.walk import Caffe, before_jumps, walk
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
     from pathlib import Path
 
     from caffe_bn_convert.verify.inputs import Feed
     from caffe_bn_convert.verify.pictures import Front
     from caffe_bn_convert.verify.report.model import BlobResult, Divergence, OutputResult
+    from caffe_bn_convert.verify.shown import Shown
     from caffe_bn_convert.verify.tolerance import Array
+    from caffe_bn_convert.verify.walk import Visit
 
 
 ROUNDS = 3
@@ -52,6 +55,7 @@ class Options:
         rule: what may differ.
         provider: who runs the file: "cpu", "cuda", "tensorrt", "openvino", or onnxruntime's name.
         device: which of several devices.
+        provider_defaults: run the file once more with the provider's own defaults, and tell that error apart.
         own: the file was made by this package: its values have the names of Caffe's blobs.
         names: the blobs whose value has another name in a file of ours.
         sizes: how many numbers the values of the net have, about; unknown ones are found out.
@@ -67,6 +71,7 @@ class Options:
     rule: Rule = field(default_factory=Rule)
     provider: str = "cpu"
     device: int = 0
+    provider_defaults: bool = False
     own: bool = False
     names: Mapping[str, str] = field(default_factory=dict)
     sizes: Mapping[str, int] = field(default_factory=dict)
@@ -107,14 +112,13 @@ class _Proof:
         sizes = dict(self.options.sizes)
         self.feeds = self._feeds(defendant, sizes)
         answers = {mode: defendant.answers(self.feeds, optimised=mode) for mode in (False, True)}
-        self._check_provider()
+        self._check_provider(defendant)
         keys = self._keys(defendant)
-        judge = Judge(defendant.outputs, self.options.rule)
+        judge = Judge(defendant.outputs, self.options.rule, keys, own=self.options.own)
         for number, feed in enumerate(self.feeds):
-            shown = defendant.shown(keys, sizes, feed)
-            for visit in walk(self.caffe, feed.arrays, shown):
+            for visit in self._walk(feed, defendant.shown(keys, sizes, feed)):
                 judge.see(visit, number, {mode: answers[mode][number] for mode in answers})
-        for number in range(0, len(self.feeds), ALONE) if keys else ():
+        for number in range(0, len(self.feeds), ALONE) if self.options.own else ():
             feed = self.feeds[number]
             for visit in walk(self.caffe, feed.arrays, defendant.shown(keys, sizes, feed), local=True):
                 judge.see_alone(visit, number)
@@ -146,25 +150,41 @@ class _Proof:
         front = self.options.front
         return fed if front is None else [front.behind(feed, made_up=made_up) for feed in fed]
 
-    def _check_provider(self) -> None:
+    def _check_provider(self, defendant: Defendant) -> None:
         if not self.provider.is_cpu:
             self.checks.append(Check("provider", "pass", f"{self.provider.title} ran every node"))
+        if self.options.provider_defaults:
+            self.checks += with_defaults(defendant, self.feeds[:2])
+
+    def _walk(self, feed: Feed, shown: Shown) -> Iterator[Visit]:
+        """In a file that somebody else made names are hints: a value is what it is called if its numbers are."""
+        if self.options.own:
+            return walk(self.caffe, feed.arrays, shown)
+        return walk(self.caffe, feed.arrays, shown, believed=lambda visit: judged(visit, Rule()).passed)
 
     def _keys(self, defendant: Defendant) -> dict[str, str]:
-        """Every value that a file of ours shows, in the order of the net."""
-        if not self.options.own:
-            return {}
+        """The values that the file shows, in the order of the net.
+
+        Of a file of ours these are all; of another the outputs, and what layers that jump are to be judged on.
+        """
         net = plan(self.caffe.net)
         keys = dict.fromkeys([*(key for step in net.steps for key in step.tops), *net.outputs])
         names = {key: self.options.names.get(key, key) for key in keys}
+        if not self.options.own:
+            names |= {bound.blob: bound.port for bound in defendant.outputs if bound.axes is None}
         there = set(defendant.values(names.values()))
-        return {key: name for key, name in names.items() if name in there}
+        names = {key: name for key, name in names.items() if name in there}
+        if self.options.own:
+            return names
+        jumping = before_jumps(self.caffe, net, names)
+        bound = {bound.blob for bound in defendant.outputs} if jumping else ()
+        return {key: name for key, name in names.items() if key in jumping or key in bound}
 
     def _ask_again(self, judge: Judge, defendant: Defendant, keys: dict[str, str], sizes: dict[str, int]) -> None:
         """Outputs that hang on a choice under other noise: judged by what the optimised file itself shows."""
         for number in sorted(judge.flipped):
             shown = defendant.shown(keys, sizes, self.feeds[number], optimised=True)
-            for visit in walk(self.caffe, self.feeds[number].arrays, shown):
+            for visit in self._walk(self.feeds[number], shown):
                 if visit.key in judge.bound and visit.based and visit.actual is not None:
                     judge.see(visit, number, {True: {visit.key: visit.actual}})
         if judge.flipped:
@@ -184,7 +204,8 @@ class _Proof:
         if not failed:
             return None
         feed = min(result.feed for result in failed)
-        return locate(self.caffe, defendant, self.feeds[feed], feed, keys, sizes, failed, self.options.rule)
+        inner = keys if self.options.own else {}
+        return locate(self.caffe, defendant, self.feeds[feed], feed, inner, sizes, failed, self.options.rule)
 
     def _report(self, judge: Judge, divergence: Divergence | None) -> Report:
         outputs, blobs = judge.output_results(), judge.blob_results()

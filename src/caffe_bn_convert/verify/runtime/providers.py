@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cache
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
@@ -60,6 +60,7 @@ class Provider:
         device: which of several devices.
         options: the provider's options for a proof.
         devices: of a plug-in, onnxruntime's handles.
+        exact: whether it is held to full float32 and deterministic kernels, as for a proof.
     """
 
     name: str = "cpu"
@@ -67,15 +68,16 @@ class Provider:
     device: int = 0
     options: Mapping[str, str] = field(default_factory=dict)
     devices: tuple[Any, ...] = ()
+    exact: bool = True
 
     @property
     def is_cpu(self) -> bool:
         """Whether it is onnxruntime's own CPU provider."""
         return self.title == CPU
 
-    def loosened(self) -> Provider:
-        """The same provider with its own defaults, as most users run it."""
-        return Provider(self.name, self.title, self.device, _device_option(self.name, self.device), self.devices)
+    def with_defaults(self) -> Provider:
+        """The same provider with its own defaults, as most programs use it: CUDA's allow TF32."""
+        return replace(self, options=_device_option(self.name, self.device), exact=False)
 
 
 def resolve(name: str = "cpu", device: int = 0) -> Provider:

@@ -53,7 +53,7 @@ class Session:
         options = _options(optimised)
         if not provider.is_cpu:
             options.add_session_config_entry(NO_FALLBACK, "1")
-            options.use_deterministic_compute = True
+            options.use_deterministic_compute = provider.exact
         try:
             self._session = _open(model, options, provider)
         except Exception as error:
