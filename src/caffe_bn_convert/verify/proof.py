@@ -16,25 +16,23 @@ from caffe_bn_convert.verify.expected import compare_with
 from caffe_bn_convert.verify.inputs import feeds, given
 from caffe_bn_convert.verify.inputs.kinds import KINDS
 from caffe_bn_convert.verify.judge import Judge
-from caffe_bn_convert.verify.locate import judged, locate
+from caffe_bn_convert.verify.locate import locate
 from caffe_bn_convert.verify.oracle.values import plan
 from caffe_bn_convert.verify.report.model import Check, Report, Verdict
 from caffe_bn_convert.verify.runtime import resolve
 from caffe_bn_convert.verify.statistics import statistics
 from caffe_bn_convert.verify.tolerance import Rule
 from caffe_bn_convert.verify.unrunnable import first_other_shape
-from caffe_bn_convert.verify.walk import Caffe, before_jumps, walk
+from caffe_bn_convert.verify.walk import Caffe, walk
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Mapping
     from pathlib import Path
 
     from caffe_bn_convert.verify.inputs import Feed
     from caffe_bn_convert.verify.pictures import Front
     from caffe_bn_convert.verify.report.model import BlobResult, Divergence, OutputResult
-    from caffe_bn_convert.verify.shown import Shown
     from caffe_bn_convert.verify.tolerance import Array
-    from caffe_bn_convert.verify.walk import Visit
 
 
 ROUNDS = 3
@@ -114,11 +112,12 @@ class _Proof:
         answers = {mode: defendant.answers(self.feeds, optimised=mode) for mode in (False, True)}
         self._check_provider(defendant)
         keys = self._keys(defendant)
-        judge = Judge(defendant.outputs, self.options.rule, keys, own=self.options.own)
+        judge = Judge(defendant.outputs, self.options.rule)
         for number, feed in enumerate(self.feeds):
-            for visit in self._walk(feed, defendant.shown(keys, sizes, feed)):
+            shown = defendant.shown(keys, sizes, feed)
+            for visit in walk(self.caffe, feed.arrays, shown):
                 judge.see(visit, number, {mode: answers[mode][number] for mode in answers})
-        for number in range(0, len(self.feeds), ALONE) if self.options.own else ():
+        for number in range(0, len(self.feeds), ALONE) if keys else ():
             feed = self.feeds[number]
             for visit in walk(self.caffe, feed.arrays, defendant.shown(keys, sizes, feed), local=True):
                 judge.see_alone(visit, number)
@@ -156,35 +155,21 @@ class _Proof:
         if self.options.provider_defaults:
             self.checks += with_defaults(defendant, self.feeds[:2])
 
-    def _walk(self, feed: Feed, shown: Shown) -> Iterator[Visit]:
-        """In a file that somebody else made names are hints: a value is what it is called if its numbers are."""
-        if self.options.own:
-            return walk(self.caffe, feed.arrays, shown)
-        return walk(self.caffe, feed.arrays, shown, believed=lambda visit: judged(visit, Rule()).passed)
-
     def _keys(self, defendant: Defendant) -> dict[str, str]:
-        """The values that the file shows, in the order of the net.
-
-        Of a file of ours these are all; of another the outputs, and what layers that jump are to be judged on.
-        """
+        """Every value that a file of ours shows, in the order of the net."""
+        if not self.options.own:
+            return {}
         net = plan(self.caffe.net)
         keys = dict.fromkeys([*(key for step in net.steps for key in step.tops), *net.outputs])
         names = {key: self.options.names.get(key, key) for key in keys}
-        if not self.options.own:
-            names |= {bound.blob: bound.port for bound in defendant.outputs if bound.axes is None}
         there = set(defendant.values(names.values()))
-        names = {key: name for key, name in names.items() if name in there}
-        if self.options.own:
-            return names
-        jumping = before_jumps(self.caffe, net, names)
-        bound = {bound.blob for bound in defendant.outputs} if jumping else ()
-        return {key: name for key, name in names.items() if key in jumping or key in bound}
+        return {key: name for key, name in names.items() if name in there}
 
     def _ask_again(self, judge: Judge, defendant: Defendant, keys: dict[str, str], sizes: dict[str, int]) -> None:
         """Outputs that hang on a choice under other noise: judged by what the optimised file itself shows."""
         for number in sorted(judge.flipped):
             shown = defendant.shown(keys, sizes, self.feeds[number], optimised=True)
-            for visit in self._walk(self.feeds[number], shown):
+            for visit in walk(self.caffe, self.feeds[number].arrays, shown):
                 if visit.key in judge.bound and visit.based and visit.actual is not None:
                     judge.see(visit, number, {True: {visit.key: visit.actual}})
         if judge.flipped:
@@ -204,8 +189,7 @@ class _Proof:
         if not failed:
             return None
         feed = min(result.feed for result in failed)
-        inner = keys if self.options.own else {}
-        return locate(self.caffe, defendant, self.feeds[feed], feed, inner, sizes, failed, self.options.rule)
+        return locate(self.caffe, defendant, self.feeds[feed], feed, keys, sizes, failed, self.options.rule)
 
     def _report(self, judge: Judge, divergence: Divergence | None) -> Report:
         outputs, blobs = judge.output_results(), judge.blob_results()
