@@ -90,7 +90,7 @@ def written(
         stale = _data_files(target)
         temporary = fresh(target)
     data: Path | None = None
-    existed = True
+    existed, made = True, False
     try:
         with _cannot_write(target):
             if weights == "external":
@@ -101,9 +101,10 @@ def written(
             else:
                 placed = [place_inline(i) for i in in_file_order(model.initializers)]
             write_model(model, temporary, placed, metadata, progress)
+            made = True
         yield Pending(temporary, target, data, stale)
     finally:
-        committed = not temporary.exists()
+        committed = made and not temporary.exists()
         temporary.unlink(missing_ok=True)
         if data is not None and not existed and not committed:
             data.unlink(missing_ok=True)

@@ -58,6 +58,12 @@ def place_inline(initializer: Initializer) -> Placed:
 
 
 def _outside(initializer: Initializer, location: str, offset: int) -> Placed:
+    try:
+        location.encode("utf-8")
+    except UnicodeEncodeError:
+        raise UsageError(
+            f"an ONNX file can point to no {location!r}, which is no UTF-8", hint="use --weights embed, or another name"
+        ) from None
     tensor = _header(initializer)
     tensor.data_location = onnx.TensorProto.EXTERNAL
     for key, value in (("location", location), ("offset", str(offset)), ("length", str(initializer.nbytes))):

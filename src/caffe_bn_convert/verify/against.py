@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from caffe_bn_convert.errors import UnreadableError, UsageError
+from caffe_bn_convert.verify.openable import openable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -31,7 +32,8 @@ def ask(witness: str, sources: Sequence[Path], arrays: Mapping[str, Array], outp
     """
     if len(sources) != 2:
         raise UsageError(f"--against {witness} needs one prototxt and one caffemodel")
-    return WITNESSES[witness](sources[0], sources[1], arrays, outputs)
+    with openable(sources[0]) as prototxt, openable(sources[1]) as caffemodel:
+        return WITNESSES[witness](prototxt, caffemodel, arrays, outputs)
 
 
 def opencv(prototxt: Path, caffemodel: Path, arrays: Mapping[str, Array], outputs: Sequence[str]) -> dict[str, Array]:
@@ -39,6 +41,8 @@ def opencv(prototxt: Path, caffemodel: Path, arrays: Mapping[str, Array], output
     cv2 = _imported("cv2", 'pip install "caffe-bn-convert[opencv]"')
     if not hasattr(cv2.dnn, "readNetFromCaffe"):
         raise UsageError(f"OpenCV {cv2.__version__} does not read Caffe", hint='pip install "opencv-python-headless<5"')
+    if caffemodel.suffix == ".h5":
+        raise UsageError("OpenCV reads no weights in HDF5", hint="leave out --against opencv")
     try:
         net = cv2.dnn.readNetFromCaffe(str(prototxt), str(caffemodel))
         for name, value in arrays.items():

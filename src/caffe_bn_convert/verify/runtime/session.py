@@ -9,6 +9,7 @@ import numpy as np
 import onnxruntime as ort
 
 from caffe_bn_convert.errors import ProviderError, VerificationError
+from caffe_bn_convert.verify.openable import openable
 from caffe_bn_convert.verify.runtime.exposed import ExposedModel
 from caffe_bn_convert.verify.runtime.kernels import lack
 from caffe_bn_convert.verify.runtime.providers import CPU, Provider
@@ -97,15 +98,15 @@ def _options(optimised: bool) -> ort.SessionOptions:  # noqa: FBT001
 
 
 def _open(model: Path | ExposedModel, options: ort.SessionOptions, provider: Provider) -> ort.InferenceSession:
-    if isinstance(model, ExposedModel):
-        options.add_session_config_entry(FOLDER, str(model.path.parent.resolve()))
-        source: Any = model.bytes()
-    else:
-        source = str(model)
-    if provider.devices:
-        options.add_provider_for_devices(list(provider.devices), dict(provider.options))
-        return ort.InferenceSession(source, options)
-    return ort.InferenceSession(source, options, providers=[(provider.title, dict(provider.options))])
+    with openable(model.path if isinstance(model, ExposedModel) else model) as file:
+        source: Any = str(file)
+        if isinstance(model, ExposedModel):
+            options.add_session_config_entry(FOLDER, str(file.parent))
+            source = model.bytes()
+        if provider.devices:
+            options.add_provider_for_devices(list(provider.devices), dict(provider.options))
+            return ort.InferenceSession(source, options)
+        return ort.InferenceSession(source, options, providers=[(provider.title, dict(provider.options))])
 
 
 def _check_provider(session: ort.InferenceSession, provider: Provider) -> None:
