@@ -3,11 +3,12 @@
 #   make test    run the tests
 #   make bench   measure everything anew (bench/RESULTS.md)
 #   make docs    write the generated pages of docs/ again
+#   make schema  after a change of caffe.proto: write its descriptors again
 VENV ?= .venv
 PYTHON ?= python3
 BIN = $(VENV)/bin
 
-.PHONY: demo test check bench docs clean
+.PHONY: demo test check bench docs schema clean
 
 $(VENV)/.ready: pyproject.toml
 	$(PYTHON) -m venv $(VENV)
@@ -29,6 +30,9 @@ docs: $(VENV)/.ready
 	$(BIN)/python -m bench.layers
 	$(BIN)/python -m caffe_bn_convert.layers.page > docs/layers.md
 	$(BIN)/python -m caffe_bn_convert.lint.page > docs/rules.md
+
+schema: $(VENV)/.ready
+	$(BIN)/python -m caffe_bn_convert.caffe.schema.compiler
 
 bench: $(VENV)/.ready
 	$(BIN)/python -m bench

@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 from google.protobuf import descriptor_pb2
 
-from caffe_bn_convert.caffe import schema
-from caffe_bn_convert.caffe.schema import PACKAGE, message
+from caffe_bn_convert.caffe.schema import PACKAGE, compiler, message
 
 if TYPE_CHECKING:
     from google.protobuf.descriptor import Descriptor, FieldDescriptor
@@ -21,7 +20,7 @@ SCALARS = {"double", "float", "int64", "uint64", "int32", "uint32", "bool", "str
 
 
 def definition() -> descriptor_pb2.FileDescriptorProto:
-    return schema.parse(PROTO.read_text(encoding="utf-8"), "caffe.proto")
+    return compiler.parse(PROTO.read_text(encoding="utf-8"), "caffe.proto")
 
 
 def label(field: FieldDescriptor) -> str:

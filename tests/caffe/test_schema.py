@@ -12,7 +12,7 @@ import pytest
 from google.protobuf import descriptor_pb2
 
 from caffe_bn_convert.caffe import schema
-from caffe_bn_convert.caffe.schema import FIRST_FORK_ID, PACKAGE, message
+from caffe_bn_convert.caffe.schema import FIRST_FORK_ID, PACKAGE, compiler, message
 from tests.paths import FIXTURES
 
 from .schemas import PROTO, SHARED, default_of, definition, every_message, label, type_of, written
@@ -202,7 +202,13 @@ def test_an_unknown_message_is_a_key_error() -> None:
 )
 def test_what_leaves_the_subset_is_an_error(line: str) -> None:
     with pytest.raises(ValueError, match=r"caffe\.proto:\d+: not of the subset"):
-        schema.parse(line, "caffe.proto")
+        compiler.parse(line, "caffe.proto")
+
+
+def test_the_descriptors_are_those_of_the_text() -> None:
+    stored = PROTO.with_name(schema.COMPILED).read_bytes()
+    now = descriptor_pb2.FileDescriptorProto.FromString(compiler.compiled())
+    assert descriptor_pb2.FileDescriptorProto.FromString(stored) == now, "caffe.proto was changed: run `make schema`"
 
 
 def test_the_real_ids_of_forks_are_unknown_fields() -> None:
