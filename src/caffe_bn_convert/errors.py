@@ -160,7 +160,7 @@ class InvalidNetError(ConversionError):
 
 
 class RefusedError(ConversionError):
-    """Legal but suspicious; ``allow=CODE`` takes Caffe's own meaning."""
+    """Legal but suspicious; ``allow=CODE`` takes Caffe's own meaning, or what the rule names."""
 
     exit_code = 5
 

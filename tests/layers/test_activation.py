@@ -76,12 +76,22 @@ def test_dropout_leaves_no_node(tmp_path):
     assert [node.op_type for node in graph.node] == ["Relu", "Tanh"]
 
 
+def test_dropout_that_samples_when_testing_needs_consent(tmp_path):
+    rest = "dropout_param { sample_weights_test: true dropout_ratio: 0.25 }"
+    with pytest.raises(cbc.RefusedError, match=r"DROP001.*random at test time"):
+        convert(tmp_path, "Dropout", rest)
+    conversion = convert(tmp_path, "Dropout", rest, allow="DROP001")
+    assert [finding.code for finding in conversion.findings] == ["DROP001"]
+    np.testing.assert_array_equal(run(conversion, {"data": X})["y"], X)
+    assert conversion.verify().passed
+
+
 @pytest.mark.parametrize(
     ("type_", "rest", "field"),
     [
         ("ReLU", "relu_param { maximum: 6 }", "maximum"),
         ("ELU", "elu_param { lambda: 1.05 }", "lambda"),
-        ("Dropout", "dropout_param { sample_weights_test: true }", "sample_weights_test"),
+        ("Dropout", "dropout_param { sample_weights_test: true scale_train: false }", "sample_weights_test"),
     ],
 )
 def test_fields_of_forks_are_refused_by_name(tmp_path, type_, rest, field):

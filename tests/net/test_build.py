@@ -77,6 +77,26 @@ def test_dynamic_axes_reach_the_outputs(tmp_path):
         cbc.convert(prototxt, weights, shapes={"nobody": (2,)})
 
 
+def test_a_layer_that_is_calibrated_for_integers_needs_consent(tmp_path):
+    plain = input_layer(2, 3, 7, 9) + layer("Convolution", "c", rest=CONV)
+    text = plain.replace(CONV, CONV + " quantization_param { bw_params: 8 scale_in: 63.5 }")
+    prototxt, weights = write_net(tmp_path, text, {"c": [np.ones((4, 3, 3, 3)), np.ones(4)]})
+    with pytest.raises(cbc.RefusedError, match=r"model.prototxt:2.*QUANT001.*quantised to integers") as caught:
+        cbc.convert(prototxt, weights)
+    assert "--allow QUANT001 converts the float32 net" in str(caught.value)
+    conversion = cbc.convert(prototxt, weights, allow="QUANT001")
+    assert [finding.code for finding in conversion.findings] == ["QUANT001"]
+    prototxt.write_text(plain)
+    assert conversion.to_onnx() == cbc.convert(prototxt, weights).to_onnx()
+
+
+def test_nothing_is_quantised_in_training(tmp_path):
+    rest = CONV + " quantization_param { bw_params: 8 scale_in: 63.5 }"
+    text = input_layer(2, 3, 7, 9) + layer("Convolution", "c", rest=rest)
+    prototxt, weights = write_net(tmp_path, text, {"c": [np.ones((4, 3, 3, 3)), np.ones(4)]})
+    assert cbc.convert(prototxt, weights, phase="TRAIN").findings == ()
+
+
 @needs_shared
 def test_shapes_are_those_of_caffe():
     folder = SHARED / "prototxts"

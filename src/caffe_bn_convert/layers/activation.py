@@ -12,9 +12,10 @@ from caffe_bn_convert.layers.base import Filler, Identity, Layer, Parameter, Sha
 from caffe_bn_convert.layers.dialect import only
 from caffe_bn_convert.layers.inplace import refuse_in_place
 from caffe_bn_convert.layers.power import linear
+from caffe_bn_convert.lint.finding import Finding
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
     from typing_extensions import Self
 
@@ -217,7 +218,7 @@ class Dropout(Layer):
     fast-rcnn and others have ``scale_train``; false moves the factor from training to testing.
     """
 
-    RESTRICTIONS = "TEST phase only (it is random in TRAIN)"
+    RESTRICTIONS = "TEST phase only (it is random in TRAIN); `sample_weights_test` by weight averaging only (DROP001)"
 
     factor: np.float32
 
@@ -227,19 +228,25 @@ class Dropout(Layer):
         p = source.dropout_param
         if source.phase == "TRAIN":
             raise UnsupportedError("Dropout is random in the TRAIN phase", hint="convert the net in the TEST phase")
-        if p.sample_weights_test:
-            raise UnsupportedError(
-                "Dropout with sample_weights_test is random at test time, too (Bayesian SegNet)",
-                hint="remove sample_weights_test; the result is then the expectation that the samples spread around",
-            )
-        only(p, {"scale_train", "sqrt_scale", "random_seed"})
+        harmless = {"scale_train", "sqrt_scale", "random_seed"}
         if p.scale_train:
-            return cast("Self", Identity())
+            only(p, {*harmless, "sample_weights_test"})
+            return cast("Self", SampledDropout() if p.sample_weights_test else Identity())
+        only(p, harmless)
         return cls(np.float32(1 - p.dropout_ratio))
 
     def emit(self, e: Emitter, x: Sequence[Tensor], w: Sequence[Blob]) -> Sequence[str]:  # noqa: ARG002
         """Mul."""
         return [e.op("Mul", x[0].name, e.constant(self.factor, "kept"))]
+
+
+@dataclass(frozen=True, slots=True)
+class SampledDropout(Identity):
+    """SegNet's Dropout with ``sample_weights_test``, by weight averaging: it scales in training, so nothing is to do."""
+
+    def findings(self, bottoms: Shapes, w: Sequence[Blob]) -> Iterable[Finding]:  # noqa: ARG002
+        """DROP001."""
+        yield Finding("DROP001", "it is random at test time, too (sample_weights_test: true, Bayesian SegNet)")
 
 
 def leaky(e: Emitter, x: str, slope: float) -> str:

@@ -16,7 +16,7 @@ _HEAD = """# Rules
 
 `caffe-bn-convert lint PROTOTXT [CAFFEMODEL]` looks for these. An *error* means that Caffe refuses the net, or that its
 numbers are not what was meant; the command then exits with 5. A *warning* is probably a mistake, an *info* good to know.
-Rules marked *stops* also stop `caffe-bn-convert convert`, unless `--allow CODE` takes Caffe's own meaning.
+Rules marked *stops* also stop `caffe-bn-convert convert`, unless `--allow CODE` takes what the rule offers.
 
 Choose rules by code, by the beginning of a code, or by name:
 

@@ -98,6 +98,7 @@ def build(
         except ConversionError as error:
             error.problems += _misspelt(net, error.problems)
             raise
+        findings = [replace(finding, where=finding.where.filled(Where(file=net.file))) for finding in findings]
         wires = wire(net.layers, [isinstance(layer, DataSource) for layer in typed])
         builder = _Builder(net, inputs or InputShapes(), findings)
         views = list(wires.views)
@@ -124,7 +125,7 @@ def read_layers(
                     _read(definition, tuple(b.shape for b in blobs if b is not None) if blobs else None, layers, phase)
                 )
                 if layers[definition.type] is LAYERS.get(definition.type):
-                    findings += _unknown_fields(definition)
+                    findings += (*_unknown_fields(definition), *quantised(definition, phase))
         except ConversionError as error:
             errors.append(error)
     if errors:
@@ -151,16 +152,22 @@ def _read(
                 f"{meant}`caffe-bn-convert layers` lists what is; a plug-in can add it (docs/custom-layers.md)",
             ),
         )
-    parameter = definition.parameter
-    if parameter.HasField("quantization_param"):
-        raise UnsupportedError(
-            "it is quantised to integers (quantization_param)", hint="convert the float32 net that it was made from"
-        )
-    own_phase = ("TRAIN", "TEST")[parameter.phase] if parameter.HasField("phase") else phase
-    source = Source(definition, own_phase, shapes)
+    source = Source(definition, _own_phase(definition, phase), shapes)
     _count("bottom", source.bottoms, cls.BOTTOMS)
     _count("top", source.tops, cls.TOPS)
     return cls.read(source)
+
+
+def quantised(definition: LayerDefinition, phase: str) -> list[Finding]:
+    """QUANT001. Source: Intel's mkldnn_convolution_layer.cpp and mkldnn_inner_product_layer.cpp, in TEST only."""
+    if not definition.parameter.HasField("quantization_param") or _own_phase(definition, phase) == "TRAIN":
+        return []
+    return [Finding("QUANT001", "it is quantised to integers (quantization_param)", definition.where())]
+
+
+def _own_phase(definition: LayerDefinition, phase: str) -> str:
+    parameter = definition.parameter
+    return ("TRAIN", "TEST")[parameter.phase] if parameter.HasField("phase") else phase
 
 
 def _count(what: str, count: int, bounds: tuple[int, int | None]) -> None:

@@ -1,12 +1,15 @@
-"""Fields that nobody knows: NET003."""
+"""Fields that nobody knows, NET003; those that calibrate a layer for integers, QUANT001."""
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from caffe_bn_convert.errors import Where
 from caffe_bn_convert.layers import LAYERS
 from caffe_bn_convert.lint.finding import Finding
+from caffe_bn_convert.lint.place import field_place
+from caffe_bn_convert.net.build import quantised
 from caffe_bn_convert.net.losses import LEFT_OUT
 
 if TYPE_CHECKING:
@@ -26,7 +29,14 @@ def unknown_fields(context: Context) -> Iterator[Finding]:
                 yield _finding(unknown, Where(context.written.file, layer=layer.name, type=layer.type))
 
 
-CHECKS = (unknown_fields,)
+def calibrated(context: Context) -> Iterator[Finding]:
+    """QUANT001."""
+    for layer in context.net.layers:
+        for finding in quantised(layer, context.phase) if layer.type in LAYERS else ():
+            yield replace(finding, where=field_place(layer, context.net, "quantization_param"))
+
+
+CHECKS = (unknown_fields, calibrated)
 
 
 def _finding(unknown: Unknown, outer: Where) -> Finding:

@@ -39,7 +39,8 @@ def clip(layer: Layer, bottoms: list[Array], _blobs: Blobs) -> list[Array]:
 def dropout(layer: Layer, bottoms: list[Array], _blobs: Blobs) -> list[Array]:
     """dropout_layer.cpp: the identity in TEST; random in TRAIN, so refused there.
 
-    fast-rcnn and others have ``scale_train``: false moves the factor (1 - ratio) from training to testing.
+    fast-rcnn and others have ``scale_train``: false moves the factor (1 - ratio) from training to testing. SegNet's
+    ``sample_weights_test`` draws in TEST, too; what is rendered is its other branch, which copies.
     """
     p = layer.parameter.dropout_param
     if layer.phase == "TRAIN":
