@@ -5,11 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 from caffe_bn_convert.collector import collector_off
-from caffe_bn_convert.net.custom import without_custom
 
 if TYPE_CHECKING:
     import os
@@ -84,29 +82,35 @@ class Conversion:
     @cached_property
     def losses(self) -> tuple[Loss, ...]:
         """How far each output of a float16 form is from the float32 form; empty for float32. Runs both."""
+        if self.precision == "float32":
+            return ()
         from caffe_bn_convert.export.precision import losses
 
-        return losses(self) if self.precision != "float32" else ()
+        return losses(self)
 
     @cached_property
     @collector_off()
     def model(self) -> Model:
         """The ONNX model, its weights still in the weights file; checked by ``onnx.checker``."""
         from caffe_bn_convert.export.model import check, emit
-        from caffe_bn_convert.export.precision import in_precision
 
         model = emit(self.graph, self.opset)
         if self.simplify:
             from caffe_bn_convert.export.simplify import simplified
 
             model = simplified(model)
-        model = in_precision(model, self.precision)
+        if self.precision != "float32":
+            from caffe_bn_convert.export.precision import in_precision
+
+            model = in_precision(model, self.precision)
         check(model)
         return model
 
     @property
     def provable(self) -> Conversion:
         """The same in float32 without nodes of a custom domain, which cannot be run here: their tops are inputs instead."""
+        from caffe_bn_convert.net.custom import without_custom
+
         net, graph = without_custom(self.net, self.graph)
         if graph is self.graph and self.precision == "float32":
             return self
@@ -170,6 +174,8 @@ class Conversion:
             UnsupportedError: a layer of a type that only a plug-in knows, without a rule for the oracle.
             UsageError: there is no such option.
         """
+        from tempfile import TemporaryDirectory
+
         from caffe_bn_convert.verify import chosen, verify
 
         options = chosen(options, choices)

@@ -15,16 +15,12 @@ from caffe_bn_convert.conversion import Conversion
 from caffe_bn_convert.export.opsets import DEFAULT_OPSET, check_opset
 from caffe_bn_convert.layers import LAYERS
 from caffe_bn_convert.net.build import build
-from caffe_bn_convert.net.custom import known_by
 from caffe_bn_convert.net.cut import cut_at_raw as cut
 from caffe_bn_convert.net.cut import end_behind
-from caffe_bn_convert.net.dialects import take_dialects
 from caffe_bn_convert.net.judge import judge, require_weights
 from caffe_bn_convert.net.losses import Note, leave_out_losses, name_losses
 from caffe_bn_convert.net.outputs import expose_blobs
 from caffe_bn_convert.net.passes import PASSES, fold_batchnorm
-from caffe_bn_convert.net.passes.fold_into_conv import fold_into_conv
-from caffe_bn_convert.net.passes.preprocess import input_of, preprocess
 from caffe_bn_convert.net.sources import unknown_sources_as_inputs
 from caffe_bn_convert.net.weights import Located, locate
 
@@ -34,6 +30,7 @@ if TYPE_CHECKING:
     from caffe_bn_convert.arguments import PathLike
     from caffe_bn_convert.caffe.definition import NetDefinition
     from caffe_bn_convert.layers.base import Layer
+    from caffe_bn_convert.net.build import InputShapes
     from caffe_bn_convert.net.ir import Graph
     from caffe_bn_convert.preprocessing import Preprocessing
     from caffe_bn_convert.verify.oracle.layer import Rule
@@ -106,23 +103,16 @@ def convert(
     net, changes = deployed(prototxt, phase, level, stages, batch, shapes) if as_deploy else (read_net(prototxt), [])
     net, phase = in_state(net, "TEST" if as_deploy else phase, level, stages)
     net, left_out = (name_losses(net), []) if keep_losses else leave_out_losses(net)
-    net = take_dialects(end_behind(net, until), dialects or {})
+    net = spoken(end_behind(net, until), dialects or {})
     net, cut_off = cut(net) if cut_at_raw else (net, [])
     located = locate(net, sources)
-    layers, inputs, custom = (
-        (layers, inputs, []) if custom_domain is None else known_by(custom_domain, net, layers, inputs)
-    )
+    layers, inputs, custom = known(custom_domain, net, layers, inputs)
     net = unknown_sources_as_inputs(net, layers, inputs.given)
     graph, findings = build(net, located, layers, phase=phase, inputs=inputs)
     require_weights(net, located, findings, allowed(allow))
     findings = judge(findings, allowed(allow))
-    graph = expose_blobs(graph, until, expose)
-    for run in PASSES:
-        graph = run(graph) if fold or run is not fold_batchnorm else graph
-    graph = fold_into_conv(graph) if fold_conv else graph
-    if preprocessing is not None:
-        preprocessing = replace(preprocessing, input=input_of(graph, preprocessing.input))
-        graph = preprocess(graph, preprocessing)
+    graph = rewritten(expose_blobs(graph, until, expose), fold=fold, fold_conv=fold_conv)
+    graph, preprocessing = (graph, None) if preprocessing is None else preprocessed(graph, preprocessing)
     notes = (*changes, *left_out, *cut_off, *custom, *remarks(graph))
     return Conversion(
         net,
@@ -161,6 +151,45 @@ def deployed(
     from caffe_bn_convert.deploy import as_deployed
 
     return as_deployed(read_net(prototxt), phase, level, names(stages, "stages"), batch, shapes)
+
+
+def spoken(net: NetDefinition, dialects: Mapping[str, str]) -> NetDefinition:
+    """The net in which the chosen layers say whose they are."""
+    if not dialects:
+        return net
+    from caffe_bn_convert.net.dialects import take_dialects
+
+    return take_dialects(net, dialects)
+
+
+def known(
+    domain: str | None, net: NetDefinition, layers: Mapping[str, type[Layer]], inputs: InputShapes
+) -> tuple[Mapping[str, type[Layer]], InputShapes, list[Note]]:
+    """The layer types, with those of the net that nobody knows as nodes of ``domain``, if there is one."""
+    if domain is None:
+        return layers, inputs, []
+    from caffe_bn_convert.net.custom import known_by
+
+    return known_by(domain, net, layers, inputs)
+
+
+def rewritten(graph: Graph, *, fold: bool, fold_conv: bool) -> Graph:
+    """The graph after the passes."""
+    for run in PASSES:
+        graph = run(graph) if fold or run is not fold_batchnorm else graph
+    if not fold_conv:
+        return graph
+    from caffe_bn_convert.net.passes.fold_into_conv import fold_into_conv
+
+    return fold_into_conv(graph)
+
+
+def preprocessed(graph: Graph, wanted: Preprocessing) -> tuple[Graph, Preprocessing]:
+    """The graph with ``wanted`` in front, and ``wanted`` with its input named."""
+    from caffe_bn_convert.net.passes.preprocess import input_of, preprocess
+
+    wanted = replace(wanted, input=input_of(graph, wanted.input))
+    return preprocess(graph, wanted), wanted
 
 
 def remarks(graph: Graph) -> list[Note]:

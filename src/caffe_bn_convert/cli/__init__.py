@@ -93,14 +93,14 @@ def _refuse_misspelt(word: str) -> None:
 @click.pass_context
 def commands(ctx: click.Context, /, path: Path | None, no_config: bool) -> None:  # noqa: FBT001  (click's way)
     """The whole command; its help is HELP."""
-    from caffe_bn_convert import config
-    from caffe_bn_convert.cli import configuration
-
     name, group = ctx.invoked_subcommand, ctx.command
     assert isinstance(group, Commands)
     command = group.get_command(ctx, name) if name is not None else None
     if no_config or name is None or command is None:
         return
+    from caffe_bn_convert import config
+    from caffe_bn_convert.cli import configuration
+
     found = config.find() if path is None else config.read(path)
     configuration.check(found, COMMANDS, lambda each: group.get_command(ctx, each), name)
     ctx.default_map = {name: configuration.defaults(found, name, command, named=path is not None)}

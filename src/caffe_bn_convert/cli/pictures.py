@@ -57,7 +57,6 @@ def take(options: dict[str, Any], prototxt: str, state: Mapping[str, Any]) -> Pr
         UsageError: they make no sense together.
     """
     from caffe_bn_convert.errors import UsageError
-    from caffe_bn_convert.preprocessing import Preprocessing, from_prototxt
 
     source = options.pop("preprocess_from")
     source = prototxt if options.pop("preprocess") and source is None else source
@@ -74,6 +73,8 @@ def take(options: dict[str, Any], prototxt: str, state: Mapping[str, Any]) -> Pr
                 "there is no preprocessing to fold or to place", hint="add --preprocess, or --mean and --scale"
             )
         return None
+    from caffe_bn_convert.preprocessing import Preprocessing, from_prototxt
+
     base = Preprocessing(means) if source is None else from_prototxt(source, means, **state)
     return replace(base, fold=fold, input=picture, **given)
 

@@ -24,10 +24,13 @@ class Families(Mapping[str, "type[Layer]"]):
 
     def __init__(self, families: Mapping[str, tuple[str, ...]]) -> None:
         self._family = {name: family for family, names in families.items() for name in names}
+        self._known: dict[str, type[Layer]] = {}
 
     def __getitem__(self, name: str) -> type[Layer]:
-        types: Mapping[str, type[Layer]] = import_module(f"{__package__}.{self._family[name]}").LAYERS
-        return types[name]
+        if name not in self._known:
+            types: Mapping[str, type[Layer]] = import_module(f"{__package__}.{self._family[name]}").LAYERS
+            self._known |= types
+        return self._known[name]
 
     def __contains__(self, name: object) -> bool:
         return name in self._family

@@ -17,7 +17,6 @@ from caffe_bn_convert.errors import (
 )
 from caffe_bn_convert.layers import LAYERS
 from caffe_bn_convert.layers.base import Identity, Layer, SharedMemory, Source
-from caffe_bn_convert.layers.catalogue import NOT_SUPPORTED
 from caffe_bn_convert.layers.data import DataSource
 from caffe_bn_convert.lint.finding import Finding
 from caffe_bn_convert.net.dim import volume
@@ -143,6 +142,8 @@ def _read(
 ) -> Layer:
     cls = layers.get(definition.type)
     if cls is None:
+        from caffe_bn_convert.layers.catalogue import NOT_SUPPORTED
+
         near = difflib.get_close_matches(definition.type, layers, n=1)
         meant = f'did you mean "{near[0]}"? ' if near else ""
         raise UnsupportedError(
