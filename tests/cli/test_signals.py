@@ -38,6 +38,22 @@ def test_nothing_is_left(tmp_path, number, mode):
     assert (tmp_path / "out" / "out.onnx").read_bytes() == b"what stood there"
 
 
+def test_no_interrupt_in_the_middle_of_an_import(tmp_path):
+    """Modules in C make an ImportError of it, or crash."""
+    (tmp_path / "slow.py").write_text(
+        "import time\nprint('begun', flush=True)\ntime.sleep(0.3)\nprint('whole', flush=True)\n"
+    )
+    code = "from caffe_bn_convert.cli import signals\nsignals.install()\nimport slow\nimport time\ntime.sleep(20)\n"
+    process = subprocess.Popen(
+        [sys.executable, "-c", code], cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+    assert process.stdout.readline() == "begun\n"
+    process.send_signal(signal.SIGINT)
+    out, words = process.communicate(timeout=20)
+    assert out == "whole\n"
+    assert words.endswith("KeyboardInterrupt\n")
+
+
 def test_a_current_folder_that_is_gone(tmp_path):
     prototxt, _ = write_net(tmp_path, input_layer(1, 3) + layer("ReLU", "relu"))
     gone = tmp_path / "gone"

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import difflib
 import gc
-import signal
 import sys
 from importlib import import_module
 from pathlib import Path
@@ -12,6 +11,7 @@ from pathlib import Path
 import click
 
 from caffe_bn_convert._version import __version__
+from caffe_bn_convert.cli import signals
 from caffe_bn_convert.errors import ConversionError
 
 INTERNAL, INTERRUPTED = 70, 130
@@ -108,7 +108,7 @@ def commands(ctx: click.Context, /, path: Path | None, no_config: bool) -> None:
 
 def main(args: list[str] | None = None) -> None:
     """Run the command and exit with its documented code; asked to end, it takes its temporary files along."""
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    signals.install()
     gc.set_threshold(100_000)  # a short life with many small objects and hardly a cycle
     code = run(args)
     gc.freeze()  # what lives now lives to the end: no last look at every object
