@@ -53,10 +53,17 @@ def test_prelu_without_weights_has_caffes_filler(tmp_path):
     np.testing.assert_array_equal(got, np.where(X > 0, X, X / 4))
 
 
-@pytest.mark.parametrize("shape", [(2,), (2, 3, 4, 5, 6)])
-def test_prelu_takes_two_to_four_axes(tmp_path, shape):
-    with pytest.raises(cbc.InvalidNetError, match="2 to 4 axes"):
-        convert(tmp_path, "PReLU", shape=shape, allow="all")
+def test_prelu_takes_two_axes_or_more(tmp_path):
+    with pytest.raises(cbc.InvalidNetError, match="2 axes or more"):
+        convert(tmp_path, "PReLU", shape=(2,), allow="all")
+
+
+def test_prelu_of_volumes_as_intels(tmp_path):
+    slopes, x = np.array([0.5, -2, 0.25], np.float32), values("data", 2, 3, 4, 5, 6)
+    conversion = convert(tmp_path, "PReLU", weights={"y": [slopes]}, shape=x.shape)
+    got = run(conversion, {"data": x})["y"]
+    np.testing.assert_array_equal(got, np.where(x > 0, x, x * slopes[:, None, None, None]))
+    assert conversion.verify().passed
 
 
 def test_absval_in_place_is_refused(tmp_path):

@@ -63,9 +63,12 @@ class ReLU6(Layer):
 
 @dataclass(frozen=True, slots=True)
 class PReLU(Layer):
-    """ReLU with a learned negative slope for each channel, or one for all (prelu_layer.cpp)."""
+    """ReLU with a learned negative slope for each channel, or one for all (prelu_layer.cpp).
 
-    RESTRICTIONS = "2 to 4 axes, as in Caffe"
+    BVLC's reads the number of channels by an accessor for at most 4 axes; Intel's, which has volumes, by the axis.
+    """
+
+    RESTRICTIONS = "2 axes or more"
 
     shared: bool
     filler: Filler = Filler(value=0.25)
@@ -79,8 +82,7 @@ class PReLU(Layer):
 
     def parameters(self, bottoms: Shapes) -> tuple[Parameter, ...]:
         """The slopes: one a channel, or a scalar."""
-        rank = len(bottoms[0])
-        require(2 <= rank <= 4, f"PReLU takes blobs of 2 to 4 axes, its bottom has {rank}")
+        require(len(bottoms[0]) >= 2, f"PReLU takes blobs of 2 axes or more, its bottom has {len(bottoms[0])}")
         return (Parameter("slope", () if self.shared else bottoms[0][1:2], self.filler),)
 
     def emit(self, e: Emitter, x: Sequence[Tensor], w: Sequence[Blob]) -> Sequence[str]:

@@ -55,9 +55,12 @@ def test_prelu_slopes(apply):
     np.testing.assert_array_equal(apply("PReLU", "", X, blobs=[slopes])[0], expected)
     (y,) = apply("PReLU", "prelu_param { channel_shared: true }", X, blobs=[np.float32(2)])
     np.testing.assert_array_equal(y, np.maximum(X, 0) + 2 * np.minimum(X, 0))
-    for x in (X[None], X[0, 0, 0]):
-        with pytest.raises(InvalidNetError, match="axes"):
-            apply("PReLU", "", x)
+    volume = np.stack([X, -X], axis=2)
+    assert volume.shape == (*X.shape[:2], 2, *X.shape[2:])
+    (y,) = apply("PReLU", "", volume, blobs=[slopes])
+    np.testing.assert_array_equal(y[:, :, 0], expected)
+    with pytest.raises(InvalidNetError, match="axes"):
+        apply("PReLU", "", X[0, 0, 0])
 
 
 def test_softmax_of_large_numbers(apply):

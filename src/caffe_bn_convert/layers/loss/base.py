@@ -136,3 +136,8 @@ class Loss(Layer):
             bottoms[0][0] == bottoms[1][0], f"the batches of its bottoms differ: {bottoms[0][0]} and {bottoms[1][0]}"
         )
         return ((),)
+
+
+def require_legacy(shape: Shape) -> None:
+    """Caffe reads such a loss's batch size by ``Blob::num()``, which ``LegacyShape`` refuses past four axes."""
+    require(len(shape) <= 4, f"it takes blobs of at most 4 axes, its first bottom has {len(shape)}")

@@ -10,7 +10,7 @@ import numpy as np
 from caffe_bn_convert.export.elem_types import BOOL, INT64
 from caffe_bn_convert.layers.base import Shapes, Source, require
 from caffe_bn_convert.layers.dialect import only
-from caffe_bn_convert.layers.loss.base import Loss, batch_size, items
+from caffe_bn_convert.layers.loss.base import Loss, batch_size, items, require_legacy
 from caffe_bn_convert.net.dim import fixed, volume
 
 if TYPE_CHECKING:
@@ -28,6 +28,7 @@ class EuclideanLoss(Loss):
 
     def shapes(self, bottoms: Shapes) -> Shapes:
         """A scalar."""
+        require_legacy(bottoms[0])
         require(volume(bottoms[0][1:]) == volume(bottoms[1][1:]), "its bottoms must have the same number of values")
         return Loss.shapes(self, bottoms)
 
@@ -57,6 +58,7 @@ class ContrastiveLoss(Loss):
     def shapes(self, bottoms: Shapes) -> Shapes:
         """A scalar."""
         a, b, alike = bottoms
+        require_legacy(a)
         vectors = all(volume(shape[2:]) == 1 for shape in (a, b)) and volume(a[1:]) == volume(b[1:])
         require(vectors, "it takes two vectors of one length for each pair")
         require(alike[:1] == a[:1] and volume(alike[1:]) == 1, "it takes one number for each pair as third bottom")
@@ -88,6 +90,7 @@ class HingeLoss(Loss):
 
     def shapes(self, bottoms: Shapes) -> Shapes:
         """A scalar."""
+        require_legacy(bottoms[0])
         require(volume(bottoms[1][1:]) == 1, "it takes one label for each item")
         return Loss.shapes(self, bottoms)
 

@@ -11,7 +11,16 @@ from caffe_bn_convert.errors import UnsupportedError
 from caffe_bn_convert.export.elem_types import INT64
 from caffe_bn_convert.layers.base import Shapes, Source, canonical_axis, require
 from caffe_bn_convert.layers.dialect import only
-from caffe_bn_convert.layers.loss.base import Loss, Normalization, batch_size, check_labels, grouped, items, log_of
+from caffe_bn_convert.layers.loss.base import (
+    Loss,
+    Normalization,
+    batch_size,
+    check_labels,
+    grouped,
+    items,
+    log_of,
+    require_legacy,
+)
 from caffe_bn_convert.net.dim import show, volume
 
 if TYPE_CHECKING:
@@ -104,6 +113,7 @@ class MultinomialLogisticLoss(Loss):
 
     def shapes(self, bottoms: Shapes) -> Shapes:
         """A scalar."""
+        require_legacy(bottoms[0])
         require(volume(bottoms[1][1:]) == 1, "it takes one label for each item")
         return Loss.shapes(self, bottoms)
 

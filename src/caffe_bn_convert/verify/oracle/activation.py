@@ -11,7 +11,7 @@ from caffe_bn_convert.errors import InvalidNetError
 
 from .fields import fields
 from .filler import weight
-from .layer import canonical, expect, legacy_shape, unsupported
+from .layer import canonical, expect, unsupported
 
 if TYPE_CHECKING:
     from .layer import Array, Blobs, Layer, Rule
@@ -83,11 +83,14 @@ def power(layer: Layer, bottoms: list[Array], _blobs: Blobs) -> list[Array]:
 
 
 def prelu(layer: Layer, bottoms: list[Array], blobs: Blobs) -> list[Array]:
-    """prelu_layer.cpp: max(x, 0) + slope * min(x, 0), one slope a channel or for all; 2 to 4 axes."""
+    """prelu_layer.cpp: max(x, 0) + slope * min(x, 0), one slope a channel or for all.
+
+    BVLC's takes 2 to 4 axes, the forks' with volumes (Intel's) more: the channels are always axis 1.
+    """
     x, p = bottoms[0], layer.parameter.prelu_param
     if x.ndim < 2:
         raise InvalidNetError("PReLU needs a bottom of at least 2 axes")
-    channels = legacy_shape(x)[1]
+    channels = x.shape[1]
     shape = () if p.channel_shared else (channels,)
     slope = weight(layer, blobs, 0, shape, p.filler if p.HasField("filler") else 0.25)
     if not p.channel_shared:
