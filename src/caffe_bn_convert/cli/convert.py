@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 @click.command("convert")
 @options.PROTOTXT
 @options.WEIGHTS
-@click.option("-o", "--output", type=click.Path(path_type=Path), required=True, help="The ONNX file to write.")
+@click.option("-o", "--output", type=click.Path(path_type=Path), required=True, help="The ONNX file to write; a link is followed.")
 @options.STATE
 @options.SHAPES
 @click.option("--opset", type=int, default=17, show_default=True, help="Version of the ONNX operators, from 13 on.")

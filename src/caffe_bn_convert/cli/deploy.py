@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
 from caffe_bn_convert.cli import options, say
-from caffe_bn_convert.errors import CannotWriteError, UsageError, Where
-
-if TYPE_CHECKING:
-    from caffe_bn_convert.deploy import Deployed
+from caffe_bn_convert.errors import UsageError
 
 
 @click.command("deploy")
@@ -41,6 +38,7 @@ def command(
     its stored statistics. Fillers, learning rates and rules go. Everything else stays as it was written.
     """
     from caffe_bn_convert.deploy import deploy
+    from caffe_bn_convert.placement import put
 
     check_static(rest["batch"], rest["shapes"])
     deployed = deploy(prototxt, phase=phase or "TEST", stages=stages, **rest)
@@ -50,7 +48,7 @@ def command(
     if diff:
         click.echo(shown(deployed.diff(str(output or "deploy.prototxt"))), nl=False)
     if output is not None:
-        write(deployed, output)
+        put(output, deployed.text)
         if not quiet:
             say(f"wrote {output}")
     elif not diff:
@@ -66,14 +64,3 @@ def check_static(batch: int | str | None, shapes: dict[str, tuple[int | str, ...
 def shown(text: str) -> str:
     """Text for a terminal: bytes that were no UTF-8 cannot be shown."""
     return text.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
-
-
-def write(deployed: Deployed, path: Path) -> None:
-    """Put the text in a file, whole or not at all."""
-    pending = path.with_name(path.name + ".part")
-    try:
-        pending.write_bytes(deployed.text.encode("utf-8", "surrogateescape"))
-        pending.replace(path)
-    except OSError as error:
-        pending.unlink(missing_ok=True)
-        raise CannotWriteError(f"cannot be written: {error.strerror}", where=Where(str(path))) from error

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from caffe_bn_convert.cli import options, say
-from caffe_bn_convert.errors import CannotWriteError, UsageError, Where
+from caffe_bn_convert.errors import UsageError
 
 if TYPE_CHECKING:
     from caffe_bn_convert.caffe.definition import NetDefinition
@@ -109,7 +109,7 @@ def draw(file: Path, kind: str, inspection: Inspection, target: str, given: dict
     if target in _FORMS:
         click.echo(text, nl=False)
     else:
-        put(Path(target), text, quiet=quiet)
+        save(Path(target), text, quiet=quiet)
 
 
 def net_of(file: Path, kind: str) -> NetDefinition:
@@ -136,17 +136,13 @@ def save_recovered(file: Path, kind: str, target: Path, *, quiet: bool) -> None:
     if not quiet:
         for note in recovered_notes(recovered.layers, recovered.whole, recovered.lost):
             say(f"note: {note}")
-    put(target, recovered.text, quiet=quiet)
+    save(target, recovered.text, quiet=quiet)
 
 
-def put(path: Path, text: str, *, quiet: bool) -> None:
+def save(path: Path, text: str, *, quiet: bool) -> None:
     """Write a file, whole or not at all."""
-    pending = path.with_name(path.name + ".part")
-    try:
-        pending.write_text(text, encoding="utf-8", newline="\n")
-        pending.replace(path)
-    except OSError as error:
-        pending.unlink(missing_ok=True)
-        raise CannotWriteError(f"cannot be written: {error.strerror}", where=Where(str(path))) from error
+    from caffe_bn_convert.placement import put
+
+    put(path, text)
     if not quiet:
         say(f"wrote {path}")

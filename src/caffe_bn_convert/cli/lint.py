@@ -121,8 +121,9 @@ def _mended(net: NetDefinition, request: Request, selection: Selection, *, write
 
 
 def _print(report: Report, form: str, output: Path | None) -> None:
-    from caffe_bn_convert.errors import CannotWriteError, UsageError, Where
+    from caffe_bn_convert.errors import UsageError
     from caffe_bn_convert.lint.formats import FORMATS
+    from caffe_bn_convert.placement import put
 
     if form not in FORMATS:
         raise UsageError(f'there is no format "{form}"', hint=f"there are {', '.join(FORMATS)}")
@@ -131,10 +132,7 @@ def _print(report: Report, form: str, output: Path | None) -> None:
         if words:
             click.echo(_sayable(words))
         return
-    try:
-        output.write_text(words + "\n", "utf-8", newline="\n")
-    except OSError as error:
-        raise CannotWriteError(f"cannot be written: {error.strerror}", where=Where(file=str(output))) from error
+    put(output, words + "\n")
 
 
 def _sayable(words: str) -> str:

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 
 from caffe_bn_convert.errors import CannotWriteError, UsageError
 from caffe_bn_convert.export.placing import in_file_order, place_external, place_in_source, place_inline
-from caffe_bn_convert.export.writer import DIGEST, fresh, write_data, write_model
+from caffe_bn_convert.export.writer import DIGEST, write_data, write_model
+from caffe_bn_convert.placement import followed, fresh, keep_mode
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -43,6 +44,7 @@ class Pending:
         """
         if self.data is not None and not self.data.exists():
             raise CannotWriteError(f"{self.data} is gone: was another conversion writing {self.target}?")
+        keep_mode(self.model, self.target)
         try:
             self.model.replace(self.target)
         except OSError as error:
@@ -70,7 +72,7 @@ def written(
 
     Args:
         model: the model.
-        target: where it is to go.
+        target: where it is to go; a symbolic link is followed.
         weights: "embed" one file; "external" the numbers in ``<target>.<digest>.data``; "in-place" the numbers stay in
             the caffemodel.
         metadata: called when the numbers are written, so that digests can be computed meanwhile.
@@ -83,6 +85,7 @@ def written(
     if weights not in MODES:
         raise UsageError(f'weights="{weights}" is not one of {", ".join(MODES)}')
     with _cannot_write(target):
+        target = followed(target)
         if target.is_dir():
             raise CannotWriteError(f"{target} is a folder", hint="give -o a file name, such as out.onnx")
         if target.exists() and not target.is_file():

@@ -7,9 +7,7 @@ caffemodel as little-endian float32 are read and written through one small buffe
 
 from __future__ import annotations
 
-import itertools
 import os
-import threading
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -22,6 +20,7 @@ from caffe_bn_convert.errors import CannotWriteError
 from caffe_bn_convert.export.emitter import as_half
 from caffe_bn_convert.export.placing import INLINE, in_file_order
 from caffe_bn_convert.export.wire import GRAPH, INITIALIZER, LIMIT, field
+from caffe_bn_convert.placement import fresh
 from caffe_bn_convert.stages import stage
 
 if TYPE_CHECKING:
@@ -34,13 +33,6 @@ if TYPE_CHECKING:
 CHUNK = 1 << 20
 ALIGNMENT = 64
 DIGEST = 16  # characters of the digest in a data file's name
-
-
-def fresh(target: Path) -> Path:
-    """A name beside ``target`` that nothing has; the file is made where it is written, so that it can be removed there."""
-    own = f".{target.name}.{os.getpid()}.{threading.get_ident()}"
-    names = (target.with_name(f"{own}.{count}.tmp") for count in itertools.count())
-    return next(path for path in names if not path.exists())
 
 
 def fits_in_one_file(model: Model) -> bool:

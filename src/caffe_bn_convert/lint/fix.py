@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import difflib
-import os
-import tempfile
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from caffe_bn_convert.caffe.prototxt import parse_net
 from caffe_bn_convert.errors import CannotWriteError, Where
 from caffe_bn_convert.lint.check import Report, lint
+from caffe_bn_convert.placement import put
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
+    from pathlib import Path
 
     from caffe_bn_convert.caffe.definition import NetDefinition
     from caffe_bn_convert.lint.context import Request
@@ -68,16 +67,7 @@ def rewrite(path: Path, text: str) -> None:
         CannotWriteError: the folder or the disk refuses.
     """
     try:
-        old = path.read_bytes()
-        mark = _MARK if old.startswith(_MARK) else b""
-        handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-        try:
-            with os.fdopen(handle, "wb") as stream:
-                stream.write(mark + text.encode("utf-8", "surrogateescape"))
-            Path(name).chmod(path.stat().st_mode & 0o777)
-            Path(name).replace(path)
-        except BaseException:
-            Path(name).unlink(missing_ok=True)
-            raise
+        mark = _MARK if path.read_bytes().startswith(_MARK) else b""
     except OSError as error:
         raise CannotWriteError(f"cannot be written: {error.strerror}", where=Where(file=str(path))) from error
+    put(path, mark + text.encode("utf-8", "surrogateescape"))

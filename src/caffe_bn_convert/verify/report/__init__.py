@@ -6,7 +6,8 @@ from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from caffe_bn_convert.errors import CannotWriteError, UsageError
+from caffe_bn_convert.errors import UsageError
+from caffe_bn_convert.placement import put
 
 if TYPE_CHECKING:
     import os
@@ -26,11 +27,7 @@ def write(report: Report, path: str | os.PathLike[str]) -> None:
         CannotWriteError: the folder or the disk refuses.
     """
     path = Path(path)
-    text = writer(path)(report)
-    try:
-        path.write_text(text, encoding="utf-8")
-    except OSError as error:
-        raise CannotWriteError(f"cannot write the report {path}: {error.strerror}") from error
+    put(path, writer(path)(report))
 
 
 def writer(path: str | os.PathLike[str]) -> Callable[[Report], str]:
