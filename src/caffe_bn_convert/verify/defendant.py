@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING
 
 from caffe_bn_convert.verify.binding import Bound, bind_inputs, bind_outputs
 from caffe_bn_convert.verify.oracle.values import plan
-from caffe_bn_convert.verify.runtime import ExposedModel, Port, Session
+from caffe_bn_convert.verify.runtime import ExposedModel, Port, Session, made
 from caffe_bn_convert.verify.shown import Shown
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping, Sequence
+    from collections.abc import Collection, Iterator, Mapping, Sequence
     from pathlib import Path
 
     from caffe_bn_convert.verify.inputs import Feed
@@ -28,6 +28,10 @@ class _Opening:
     optimised: bool
     names: tuple[str, ...] = ()
     exact: bool = True
+
+
+AT_ONCE = 16
+"""So many values are fetched in one run, where all are looked at."""
 
 
 class Defendant:
@@ -94,7 +98,7 @@ class Defendant:
         """The shapes of all values of the net, by a pass of the oracle."""
         shapes: dict[str, tuple[int, ...]] = {}
         self.caffe.run(feed.arrays, "float32", shapes=shapes)
-        return shapes
+        return shapes | {name: shapes[read.like] for name, read in plan(self.caffe.net).outputs.items()}
 
     def values(self, wanted: Collection[str]) -> list[str]:
         """Which of these names are values inside the file."""
@@ -111,6 +115,15 @@ class Defendant:
         """
         names = tuple(name for name in keys.values() if name not in {port.name for port in self.ports})
         return Shown(keys, sizes, lambda some: self._opened(_Opening(optimised, names)).run(self._fed(feed), some))
+
+    def everything(self, feed: Feed) -> Iterator[tuple[str, Array]]:
+        """Every value inside the file with its numbers, the last first; few at a time are held."""
+        names, ports = made(self.model)[::-1], {port.name for port in self.ports}
+        session = self._opened(_Opening(optimised=False, names=tuple(name for name in names if name not in ports)))
+        for start in range(0, len(names), AT_ONCE):
+            part = names[start : start + AT_ONCE]
+            values = session.run(self._fed(feed), part)
+            yield from ((name, values[name]) for name in part if values[name].dtype.kind in "fiu")
 
     def close(self) -> None:
         """Free the weights."""

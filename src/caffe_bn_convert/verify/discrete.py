@@ -1,35 +1,57 @@
-"""Outputs of layers that jump: indices, masks, choices, detections. They must agree, order among equals aside."""
+"""Outputs of layers that jump: indices, masks, choices, detections. They must agree, order among equals aside.
+
+Such a layer is run on the runtime's own bottoms where they are shown. Where it chooses differently in float32 and in
+float64, or on bottoms that are off by their noise (where the runtime's are not shown), either choice is right: number by
+number, and for detections row by row.
+"""
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from caffe_bn_convert.verify.compare import Deviation, compare
-from caffe_bn_convert.verify.tolerance import Rule
+from caffe_bn_convert.verify.tolerance import ROUNDOFF, SPECK, TINY, Noise, Rule
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from caffe_bn_convert.verify.tolerance import Array
 
 EXACTLY = Rule(atol=0.0, rtol=0.0)
 
+COLUMNS = 7
+"""A detection: image, label, score and four corners (detection_output_layer.cpp)."""
 
-def agree(actual: Array, exact: Array, rounded: Array, rule: Rule) -> Deviation:
-    """Compare what a layer that jumps gave with what the oracle's gives on the same bottoms.
+CORNERS = slice(3, COLUMNS)
 
-    Whole numbers must be equal. Other numbers that such a layer computes (a box, an average) may differ by noise. Where
-    the oracle itself chooses differently in float32 and in float64, either choice is right. Rows of detections may
-    stand in another order where their scores are equal.
+MOST = 0.9
+"""The ninth decile over the detections stands for the noise of a column: the few that are chosen differently do not."""
+
+ALIKE = 1e-3
+"""Rows as near as this are each other's, and no nearer one is looked for."""
+
+
+def agree(actual: Array, choices: Sequence[Array], rule: Rule) -> Deviation:
+    """Compare what a layer that jumps gave with what the oracle's may give.
+
+    Whole numbers must be equal. Other numbers that such a layer computes (a box, an average) may differ by noise.
+
+    Args:
+        actual: the runtime's.
+        choices: the oracle's, all of them right: first in float64, then in float32, then any others.
+        rule: what may differ where the numbers are not whole.
     """
+    exact, rounded, *_ = choices
+    if actual.ndim == 4 and actual.shape[-1] == exact.shape[-1] == COLUMNS:
+        return _detections(actual, choices, rule)
     if actual.shape != exact.shape:
         return compare(actual, exact, rounded, rule)
-    exactly = EXACTLY if _whole(exact) else rule
-    tries = [compare(actual, exact, rounded, exactly)]
-    if not tries[0].passed:
-        tries.append(compare(actual, rounded.astype(np.float64), rounded, exactly))
-    if not tries[-1].passed and actual.ndim == 4 and actual.shape[-1] == 7:
-        tries.append(compare(_paired(actual, exact), exact, rounded, rule))
+    if _whole(exact):
+        return compare(actual, *(_nearest(actual, choices),) * 2, EXACTLY)
+    tries = [compare(actual, exact, rounded, rule), compare(actual, _nearest(actual, choices), rounded, rule)]
     return min(tries, key=lambda deviation: deviation.ratio)
 
 
@@ -38,19 +60,54 @@ def _whole(value: Array) -> bool:
     return bool(np.all(finite == np.rint(finite)))
 
 
-def _paired(actual: Array, exact: Array) -> Array:
-    """Rows of detections in the order of the rows of ``exact`` that they are nearest to."""
-    rows, wanted = list(actual.reshape(-1, 7)), exact.reshape(-1, 7)
-    paired = []
-    for row in wanted:
-        nearest = int(np.argmin([_distance(other, row) for other in rows]))
-        paired.append(rows.pop(nearest))
-    return np.asarray(paired).reshape(actual.shape)
+def _nearest(actual: Array, choices: Sequence[Array]) -> Array:
+    """Number by number the choice that is nearest."""
+    nearest = np.asarray(choices[0], np.float64)
+    for choice in choices[1:]:
+        if choice.shape == nearest.shape:
+            nearer = _off(actual, choice) < _off(actual, nearest)
+            nearest = np.where(nearer, choice, nearest)
+    return nearest
 
 
-def _distance(a: Array, b: Array) -> float:
-    """Between two rows; what is no number is near to its like and far from all else."""
+def _detections(actual: Array, choices: Sequence[Array], rule: Rule) -> Deviation:
+    """Row by row, each beside the nearest row of any choice that has as many."""
+    exact, rounded, *_ = choices
+    rows = actual.reshape(-1, COLUMNS)
+    tables = [choice.reshape(-1, COLUMNS) for choice in choices if choice.size == actual.size]
+    if not tables:
+        return compare(actual, exact, rounded, rule)
+    paired = np.stack([_paired(table, rows) for table in tables]).astype(np.float64)
+    best = np.argmin(_off(rows, paired).sum(axis=-1), axis=0)
+    nearest = paired[best, np.arange(len(rows))]
+    unit = _unit(paired, nearest)
+    found = compare(rows.T[None], *(nearest.T[None],) * 2, rule, unit)
+    return replace(found, index=(0, 0, found.index[2], found.index[1])) if found.index else found
+
+
+def _unit(paired: Array, nearest: Array) -> Noise:
+    """The noise of each column: (1, COLUMNS). A corner is a sum of the others: it may be 0 and have their roundings."""
+    with np.errstate(invalid="ignore"):
+        off = np.nan_to_num(np.abs(paired - nearest), posinf=0).max(axis=0)
+    largest = np.nan_to_num(np.abs(nearest), posinf=0).max(axis=0, initial=0)
+    largest[CORNERS] = largest[CORNERS].max()
+    noise = np.quantile(off, MOST, axis=0) if len(off) else 0 * largest
+    return Noise((noise + ROUNDOFF * largest + SPECK * largest.max() + TINY)[None], largest[None])
+
+
+def _paired(table: Array, rows: Array) -> Array:
+    """The rows of ``table`` in the order of ``rows``, each beside the one that it is nearest to."""
+    order = np.arange(len(table))
+    left = np.flatnonzero((_off(table, rows) > ALIKE * (1 + np.abs(rows))).any(axis=-1)).tolist()
+    for row in list(left):
+        nearest = int(np.argmin(_off(table[left], rows[row]).sum(axis=-1)))
+        order[row] = left.pop(nearest)
+    return np.asarray(table[order])
+
+
+def _off(a: Array, b: Array) -> Array:
+    """How far apart, in float64; what is no number is near to its like and far from all else."""
     with np.errstate(invalid="ignore"):
         off = np.abs(np.asarray(a, np.float64) - b)
     alike = (a == b) | (np.isnan(a) & np.isnan(b))
-    return float(np.where(alike, 0.0, np.nan_to_num(off, nan=1e30, posinf=1e30)).sum())
+    return np.asarray(np.where(alike, 0.0, np.nan_to_num(off, nan=1e30, posinf=1e30)))

@@ -12,7 +12,7 @@ from caffe_bn_convert.verify.report.model import BlobResult, OutputResult, Statu
 from caffe_bn_convert.verify.tolerance import measure
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Container, Mapping, Sequence
 
     from caffe_bn_convert.verify.binding import Bound
     from caffe_bn_convert.verify.tolerance import Array, Noise, Rule
@@ -49,10 +49,12 @@ class Judge:
     Args:
         outputs: the file's outputs.
         rule: what may differ.
+        keys: the values that the file shows.
+        own: whether what it shows is Caffe's value for sure, so that it is judged, too.
     """
 
-    def __init__(self, outputs: Sequence[Bound], rule: Rule) -> None:
-        self.rule = rule
+    def __init__(self, outputs: Sequence[Bound], rule: Rule, keys: Container[str] = (), *, own: bool = True) -> None:
+        self.rule, self.keys, self.own = rule, keys, own
         self.bound = {bound.blob: bound for bound in outputs}
         self.visits: dict[str, Visit] = {}
         self.blobs: dict[str, Worst] = {}
@@ -64,11 +66,12 @@ class Judge:
 
     def see(self, visit: Visit, feed: int, answers: Mapping[bool, Mapping[str, Array]]) -> None:
         """Judge one value: as an inner value, and where it is an output, in every answer of the file."""
-        if visit.actual is None and visit.key not in self.bound:
+        inner = visit.actual is not None and self.own
+        if not inner and visit.key not in self.bound:
             return
         noise = measure(visit.exact, visit.rounded)
         self.visits[visit.key] = visit.bare()
-        if visit.actual is not None:
+        if visit.actual is not None and inner:
             self.blobs.setdefault(visit.key, Worst()).take(self._deviation(visit.actual, visit, noise), feed)
         if visit.key in self.bound:
             self.noises[visit.key] = noise
@@ -84,7 +87,8 @@ class Judge:
 
     def _see_output(self, visit: Visit, feed: int, noise: Noise, value: Array, *, optimised: bool) -> None:
         deviation = self._deviation(value, visit, noise)
-        if optimised and visit.based and deviation.ratio > NEAR and feed not in self.flipped:
+        again = optimised and visit.based and visit.key in self.keys and feed not in self.flipped
+        if again and deviation.ratio > NEAR:
             # Optimised, the file has other noise than the one that the oracle went on from, and a layer that jumps may
             # have chosen differently: ask again.
             self.flipped.add(feed)
@@ -93,7 +97,7 @@ class Judge:
 
     def _deviation(self, actual: Array, visit: Visit, noise: Noise) -> Deviation:
         if visit.jumps:
-            return agree(actual, visit.exact, visit.rounded, self.rule)
+            return agree(actual, (visit.exact, visit.rounded, *visit.others), self.rule)
         return compare(actual, visit.exact, visit.rounded, self.rule, noise)
 
     def blob_results(self) -> tuple[BlobResult, ...]:

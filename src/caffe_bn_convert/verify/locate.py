@@ -70,7 +70,7 @@ def judged(visit: Visit, rule: Rule) -> Deviation:
     """One value of the runtime beside the oracle's."""
     assert visit.actual is not None
     if visit.jumps:
-        return agree(visit.actual, visit.exact, visit.rounded, rule)
+        return agree(visit.actual, (visit.exact, visit.rounded, *visit.others), rule)
     return compare(visit.actual, visit.exact, visit.rounded, rule, measure(visit.exact, visit.rounded))
 
 

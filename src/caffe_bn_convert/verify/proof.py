@@ -13,6 +13,7 @@ from caffe_bn_convert.verify.cost import affordable
 from caffe_bn_convert.verify.defaults import with_defaults
 from caffe_bn_convert.verify.defendant import Defendant
 from caffe_bn_convert.verify.expected import compare_with
+from caffe_bn_convert.verify.found import find, is_value
 from caffe_bn_convert.verify.inputs import feeds, given
 from caffe_bn_convert.verify.inputs.kinds import KINDS
 from caffe_bn_convert.verify.judge import Judge
@@ -26,13 +27,15 @@ from caffe_bn_convert.verify.unrunnable import first_other_shape
 from caffe_bn_convert.verify.walk import Caffe, walk
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
     from pathlib import Path
 
     from caffe_bn_convert.verify.inputs import Feed
     from caffe_bn_convert.verify.pictures import Front
     from caffe_bn_convert.verify.report.model import BlobResult, Divergence, OutputResult
+    from caffe_bn_convert.verify.shown import Shown
     from caffe_bn_convert.verify.tolerance import Array
+    from caffe_bn_convert.verify.walk import Visit
 
 
 ROUNDS = 3
@@ -112,12 +115,11 @@ class _Proof:
         answers = {mode: defendant.answers(self.feeds, optimised=mode) for mode in (False, True)}
         self._check_provider(defendant)
         keys = self._keys(defendant)
-        judge = Judge(defendant.outputs, self.options.rule)
+        judge = Judge(defendant.outputs, self.options.rule, keys, own=self.options.own)
         for number, feed in enumerate(self.feeds):
-            shown = defendant.shown(keys, sizes, feed)
-            for visit in walk(self.caffe, feed.arrays, shown):
+            for visit in self._walk(feed, defendant.shown(keys, sizes, feed)):
                 judge.see(visit, number, {mode: answers[mode][number] for mode in answers})
-        for number in range(0, len(self.feeds), ALONE) if keys else ():
+        for number in range(0, len(self.feeds), ALONE) if self.options.own else ():
             feed = self.feeds[number]
             for visit in walk(self.caffe, feed.arrays, defendant.shown(keys, sizes, feed), local=True):
                 judge.see_alone(visit, number)
@@ -155,21 +157,31 @@ class _Proof:
         if self.options.provider_defaults:
             self.checks += with_defaults(defendant, self.feeds[:2])
 
+    def _walk(self, feed: Feed, shown: Shown) -> Iterator[Visit]:
+        """In a file that somebody else made a value is believed to be Caffe's if its numbers are."""
+        believed = None if self.options.own else is_value
+        return walk(self.caffe, feed.arrays, shown, believed=believed)
+
     def _keys(self, defendant: Defendant) -> dict[str, str]:
-        """Every value that a file of ours shows, in the order of the net."""
-        if not self.options.own:
-            return {}
+        """The values that the file shows, in the order of the net.
+
+        Of a file of ours these are all; of another those that layers that jump are judged on, and the outputs then.
+        """
         net = plan(self.caffe.net)
         keys = dict.fromkeys([*(key for step in net.steps for key in step.tops), *net.outputs])
-        names = {key: self.options.names.get(key, key) for key in keys}
-        there = set(defendant.values(names.values()))
-        return {key: name for key, name in names.items() if name in there}
+        if self.options.own:
+            names = {key: self.options.names.get(key, key) for key in keys}
+            there = set(defendant.values(names.values()))
+            return {key: name for key, name in names.items() if name in there}
+        found = find(self.caffe, defendant, self.feeds[0])
+        found |= {bound.blob: bound.port for bound in defendant.outputs if found and bound.axes is None}
+        return {key: found[key] for key in keys if key in found}
 
     def _ask_again(self, judge: Judge, defendant: Defendant, keys: dict[str, str], sizes: dict[str, int]) -> None:
         """Outputs that hang on a choice under other noise: judged by what the optimised file itself shows."""
         for number in sorted(judge.flipped):
             shown = defendant.shown(keys, sizes, self.feeds[number], optimised=True)
-            for visit in walk(self.caffe, self.feeds[number].arrays, shown):
+            for visit in self._walk(self.feeds[number], shown):
                 if visit.key in judge.bound and visit.based and visit.actual is not None:
                     judge.see(visit, number, {True: {visit.key: visit.actual}})
         if judge.flipped:
@@ -189,7 +201,8 @@ class _Proof:
         if not failed:
             return None
         feed = min(result.feed for result in failed)
-        return locate(self.caffe, defendant, self.feeds[feed], feed, keys, sizes, failed, self.options.rule)
+        inner = keys if self.options.own else {}
+        return locate(self.caffe, defendant, self.feeds[feed], feed, inner, sizes, failed, self.options.rule)
 
     def _report(self, judge: Judge, divergence: Divergence | None) -> Report:
         outputs, blobs = judge.output_results(), judge.blob_results()

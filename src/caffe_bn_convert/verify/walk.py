@@ -15,7 +15,7 @@ from caffe_bn_convert.verify.orders import of_batch, other_order
 from caffe_bn_convert.verify.tolerance import ROUNDOFF, measure, sizes, spread
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from caffe_bn_convert.caffe.blob import Blob
     from caffe_bn_convert.caffe.definition import LayerDefinition, NetDefinition
@@ -34,6 +34,9 @@ if TYPE_CHECKING:
 
 SQUASHING = frozenset({"Softmax", "SoftmaxWithLoss", "Sigmoid", "TanH", "Exp", "MVN", "Normalize"})
 FEW = 64
+
+OF_SHAPES = frozenset({"PriorBox", "PriorBoxClustered"})
+"""Their tops hang on the shapes of their bottoms alone, so they are known whatever the runtime shows."""
 
 LIMITED = frozenset({"Softmax", "SoftmaxWithLoss", "Sigmoid", "TanH", "LSTM", "RNN"})
 """Their numbers lie between -1 and 1, and runtimes compute them to one rounding of 1: next to 0 that is all of them."""
@@ -72,6 +75,7 @@ class Visit:
         actual: the runtime's numbers; None if the file does not show them.
         jumps: whether the layer's output jumps under noise. Then ``exact`` and ``rounded`` were computed from the
             runtime's own bottoms, where these are shown.
+        others: what a layer that jumps makes of bottoms that are off by their noise, where the runtime's are not shown.
         based: whether a layer that jumps stands before this value, or is it, so that ``exact`` depends on what the
             runtime chose there.
     """
@@ -84,11 +88,16 @@ class Visit:
     actual: Array | None
     jumps: bool
     based: bool
+    others: tuple[Array, ...] = ()
+
+    def shown_as(self, value: Array) -> Visit:
+        """The same with this for the runtime's numbers, in the shape that they should have."""
+        return replace(self, actual=value.reshape(self.exact.shape))
 
     def bare(self) -> Visit:
         """The same without its numbers."""
         nothing = np.empty(0)
-        return replace(self, exact=nothing, rounded=nothing, actual=None)
+        return replace(self, exact=nothing, rounded=nothing, actual=None, others=())
 
 
 @dataclass(slots=True)
@@ -99,9 +108,17 @@ class _Values:
     rounded: Array
     own: Array | None
     based: bool
+    others: tuple[Array, ...] = ()
 
 
-def walk(caffe: Caffe, arrays: Mapping[str, Array], shown: Shown, *, local: bool = False) -> Iterator[Visit]:
+def walk(
+    caffe: Caffe,
+    arrays: Mapping[str, Array],
+    shown: Shown,
+    *,
+    local: bool = False,
+    believed: Callable[[Visit], bool] | None = None,
+) -> Iterator[Visit]:
     """Visit every value in the order in which Caffe computes it.
 
     Layers whose output jumps are judged on the runtime's own bottoms, and what follows them goes on from the runtime's
@@ -112,6 +129,8 @@ def walk(caffe: Caffe, arrays: Mapping[str, Array], shown: Shown, *, local: bool
         arrays: its inputs.
         shown: the runtime's numbers.
         local: judge *every* layer on the runtime's own bottoms. The first one that is wrong then is the one at fault.
+        believed: whether what is shown is the value that it is shown for; None: always. Nothing goes on from what is
+            not. The shapes of what has to be believed do not matter.
 
     Raises:
         UnsupportedError: the oracle does not know a layer.
@@ -119,7 +138,7 @@ def walk(caffe: Caffe, arrays: Mapping[str, Array], shown: Shown, *, local: bool
     net = plan(caffe.net)
     wanted = _wanted(caffe, net, shown)
     readers = Counter(read.key for reads in (*(s.bottoms for s in net.steps), net.outputs.values()) for read in reads)
-    pass_ = _Pass(caffe, arrays, shown, wanted, local=local)
+    pass_ = _Pass(caffe, arrays, shown, wanted, believed, local=local)
     for step in net.steps:
         for visit in pass_.step(step, readers):
             if net.outputs.get(visit.key, Read(visit.key, visit.key)).key == visit.key:
@@ -135,9 +154,17 @@ def walk(caffe: Caffe, arrays: Mapping[str, Array], shown: Shown, *, local: bool
 
 class _Pass:
     def __init__(
-        self, caffe: Caffe, arrays: Mapping[str, Array], shown: Shown, wanted: frozenset[str], *, local: bool
+        self,
+        caffe: Caffe,
+        arrays: Mapping[str, Array],
+        shown: Shown,
+        wanted: frozenset[str],
+        believed: Callable[[Visit], bool] | None,
+        *,
+        local: bool,
     ) -> None:
         self.caffe, self.arrays, self.shown, self.wanted, self.local = caffe, arrays, shown, wanted, local
+        self.believed = believed
         self.live: dict[str, _Values] = {}
         self.shapes: dict[str, tuple[int, ...]] = {}
         self.makers: dict[str, int] = {}
@@ -148,16 +175,25 @@ class _Pass:
         with at(layer.where()), at(Where(file=self.caffe.net.file)):
             values = self._computed(step, jumps=jumps)
         for key, value in zip(step.tops, values, strict=True):
-            actual = None if is_input(layer) else self.shown.get(key)
-            yield Visit(key, layer, step.index, value.exact, value.rounded, actual, jumps, value.based)
+            told = None if is_input(layer) else self.shown.get(key)
+            visit = Visit(key, layer, step.index, value.exact, value.rounded, told, jumps, value.based, value.others)
+            if self.believed is not None and told is not None and told.size == value.exact.size:
+                visit = visit.shown_as(told)
+            yield visit
             self.shapes[key], self.makers[key] = value.exact.shape, step.index
-            if actual is not None and actual.shape == value.exact.shape:
-                if jumps or self.local:
-                    value.exact, value.rounded = actual.astype(np.float64), actual.astype(np.float32)
-                if key in self.wanted:
-                    value.own = actual
+            self._keep(visit, value)
             if readers[key]:
                 self.live[key] = value
+
+    def _keep(self, visit: Visit, value: _Values) -> None:
+        """Go on from what the runtime has, where that is asked for."""
+        actual = visit.actual
+        if actual is None or actual.shape != value.exact.shape or not (self.believed is None or self.believed(visit)):
+            return
+        if visit.jumps or self.local:
+            value.exact, value.rounded = actual.astype(np.float64), actual.astype(np.float32)
+        if visit.key in self.wanted:
+            value.own = actual
 
     def view(self, name: str, read: Read) -> Visit:
         index, value = self.makers[read.like], self._read(read)
@@ -187,17 +223,23 @@ class _Pass:
             low = [farther(z, y, shaken) for z, y, shaken in zip(high, low, self._shaken(step, bottoms), strict=True)]
         if layer.type in LIMITED:
             low = [farther(z, y, z + ROUNDOFF) for z, y in zip(high, low, strict=True)]
-        values = [_Values(z, y, None, based) for z, y in zip(high, low, strict=True)]
-        if known and self.wanted.intersection(step.tops):
-            for value, derived in zip(values, self._forward(step, own, np.float64), strict=True):
+        others = self._others(step, bottoms) if jumps and not known else [()] * len(high)
+        values = [_Values(z, y, None, based, o) for z, y, o in zip(high, low, others, strict=True)]
+        if (known or layer.type in OF_SHAPES) and self.wanted.intersection(step.tops):
+            seen = own if known else [v.exact for v in bottoms]
+            for value, derived in zip(values, self._forward(step, seen, np.float64), strict=True):
                 value.own = derived
         return values
 
-    def _shaken(self, step: Step, bottoms: Sequence[_Values]) -> list[Array]:
+    def _others(self, step: Step, bottoms: Sequence[_Values]) -> list[tuple[Array, ...]]:
+        """For each top what else the layer may choose if its bottoms are off by their noise."""
+        return list(zip(*(self._shaken(step, bottoms, sign) for sign in (1, -1)), strict=True))
+
+    def _shaken(self, step: Step, bottoms: Sequence[_Values], sign: int = 1) -> list[Array]:
         """The layer's tops for bottoms that are off by their noise, up and down like a chess board."""
         moved = []
         for value in bottoms:
-            unit = spread(measure(value.exact, value.rounded).unit, value.exact.shape)
+            unit = sign * spread(measure(value.exact, value.rounded).unit, value.exact.shape)
             squares = sum(np.ogrid[tuple(slice(size) for size in value.exact.shape)], start=np.zeros((), int)) % 2
             moved.append(value.exact + np.where(squares, unit, -unit))
         return self._forward(step, moved, np.float64)

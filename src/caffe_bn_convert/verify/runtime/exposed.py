@@ -41,9 +41,13 @@ class ExposedModel:
     @classmethod
     def of(cls, path: Path, wanted: Collection[str], outputs: Collection[str]) -> ExposedModel:
         """The values of ``wanted`` that the file's nodes make, less those that are outputs already."""
-        model = onnx.load(str(path), load_external_data=False)
-        made = [name for node in model.graph.node for name in node.output if name]
-        return cls(path, tuple(name for name in made if name in wanted and name not in outputs))
+        return cls(path, tuple(name for name in made(path) if name in wanted and name not in outputs))
+
+
+def made(path: Path) -> list[str]:
+    """The values that the nodes of the file's graph make, in their order."""
+    model = onnx.load(str(path), load_external_data=False)
+    return [name for node in model.graph.node for name in node.output if name]
 
 
 def _field(number: int, length: int) -> bytes:
