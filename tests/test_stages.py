@@ -19,6 +19,13 @@ def test_every_stage_of_a_conversion_is_heard_in_order(tmp_path) -> None:
     assert all(value > 0 for value in seconds.values())
 
 
+def test_the_proof_is_a_stage(tmp_path) -> None:
+    with listen() as seconds:
+        cbc.convert(DIGITS / "deploy.prototxt", DIGITS / "digits.caffemodel").save(tmp_path / "out.onnx", verify=True)
+    assert list(seconds)[-2:] == ["write", "verify"]
+    assert seconds["verify"] == max(seconds.values())
+
+
 def test_a_stage_that_fails_is_heard_and_nobody_need_listen() -> None:
     @stage("fails")
     def fail() -> None:

@@ -8,15 +8,21 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from caffe_bn_convert.cli import extensions, options, pictures, proving, say, timings
+from caffe_bn_convert.cli.waiting import Waiting
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from caffe_bn_convert.conversion import Conversion
+    from caffe_bn_convert.verify import Report
 
 
 @click.command("convert")
 @options.PROTOTXT
 @options.WEIGHTS
-@click.option("-o", "--output", type=click.Path(path_type=Path), required=True, help="The ONNX file to write; a link is followed.")
+@click.option(
+    "-o", "--output", type=click.Path(path_type=Path), required=True, help="The ONNX file to write; a link is followed."
+)
 @options.STATE
 @options.SHAPES
 @click.option("--opset", type=int, default=17, show_default=True, help="Version of the ONNX operators, from 13 on.")
@@ -63,31 +69,44 @@ def command(
     taken = proving.take(rest) if verify else {name: rest.pop(name) for name in proving.NAMES}
     state = {"phase": rest["phase"], "level": rest["level"], "stages": stages}
     preprocessing = pictures.take(rest, prototxt, state)
-    conversion = convert(
-        prototxt,
-        caffemodel,
-        stages=stages,
-        fold=not no_fold,
-        fold_conv=fold_into_conv,
-        preprocessing=preprocessing,
-        precision=options.take_precision(rest),
-        **extensions.take(plugins),
-        **rest,
-    )
+    with Waiting("reading", shown=not quiet):
+        conversion = convert(
+            prototxt,
+            caffemodel,
+            stages=stages,
+            fold=not no_fold,
+            fold_conv=fold_into_conv,
+            preprocessing=preprocessing,
+            precision=options.take_precision(rest),
+            **extensions.take(plugins),
+            **rest,
+        )
     if not quiet:
         describe(conversion, verbose=verbose)
-    data = conversion.save(
-        output,
-        mode,
-        provenance=provenance,
-        verify=proving.of_conversion(taken, conversion) if verify else False,
-        keep_failed=keep_failed,
-        tell=proving.teller(taken, quiet=quiet, verbose=verbose),
-    )
-    if not quiet:
-        size = output.stat().st_size
-        beside = f" and {data} ({data.stat().st_size:,} bytes)" if data is not None else ""
-        say(f"wrote {output} ({size:,} bytes){beside}")
+    tell = proving.teller(taken, quiet=quiet, verbose=verbose)
+    proof = proving.of_conversion(taken, conversion) if verify else False
+    _save(conversion, output, mode, tell, quiet=quiet, provenance=provenance, verify=proof, keep_failed=keep_failed)
+
+
+def _save(
+    conversion: Conversion, output: Path, mode: str, tell: Callable[[Report], None], *, quiet: bool, **how: Any
+) -> None:
+    """Write and prove, and say what was written."""
+
+    def told(report: Report) -> None:
+        waiting.stop()
+        tell(report)
+
+    total = sum(source.path.stat().st_size for source in conversion.sources)
+    then = "verifying" if how["verify"] is not False else "finishing"
+    with Waiting("converting", total=total, then=then, shown=not quiet) as waiting:
+        data = conversion.save(output, mode, progress=waiting.written, tell=told, **how)
+    if quiet:
+        return
+    if data is not None and mode == "embed":
+        say("  note    an ONNX file holds less than 2 GiB: the weights are in a file of their own beside it")
+    beside = f" and {data} ({data.stat().st_size:,} bytes)" if data is not None else ""
+    say(f"wrote {output} ({output.stat().st_size:,} bytes){beside}")
 
 
 def describe(conversion: Conversion, *, verbose: bool) -> None:

@@ -8,6 +8,7 @@ from typing import Any
 import click
 
 from caffe_bn_convert.cli import extensions, options, proving
+from caffe_bn_convert.cli.waiting import Waiting
 
 
 @click.command("verify")
@@ -48,7 +49,8 @@ def command(
     means = None if mean is None else _numbers(mean)
     pictures = {"mean": means, "scale": scale, "bgr": bgr}
     sources = [Path(prototxt), *([Path(weights)] if weights is not None else [])]
-    report = verify(caffe, model, proving.proof_options(taken, caffe, sources, pictures))
+    with Waiting("verifying", shown=not quiet):
+        report = verify(caffe, model, proving.proof_options(taken, caffe, sources, pictures))
     proving.teller(taken, quiet=quiet, verbose=verbose)(report)
     if report.verdict != "proven":
         raise failure(report)

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from caffe_bn_convert.errors import Problem, UsageError, VerificationError
+from caffe_bn_convert.stages import stage
 from caffe_bn_convert.verify.proof import Options, prove
 from caffe_bn_convert.verify.report.model import Report
 from caffe_bn_convert.verify.tolerance import Rule
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 __all__ = ["Caffe", "Options", "Report", "Rule", "chosen", "failure", "verify"]
 
 
+@stage("verify")
 def verify(
     subject: Conversion | Caffe,
     model: str | os.PathLike[str],
