@@ -25,7 +25,7 @@ from caffe_bn_convert.caffe.upgrade import upgrade
 from caffe_bn_convert.errors import ConversionError
 from caffe_bn_convert.export.model import check, emit
 from caffe_bn_convert.layers import LAYERS
-from caffe_bn_convert.layers.data import DataSource
+from caffe_bn_convert.layers.inputs import DataSource
 from caffe_bn_convert.net.build import build
 from caffe_bn_convert.net.weights import Located, locate
 

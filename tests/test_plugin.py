@@ -129,7 +129,7 @@ LAYERS = {"ReLU": Half}
 def test_the_last_of_two_plugins_wins(tmp_path: Path) -> None:
     for name in ("one", "two"):
         (tmp_path / f"{name}.py").write_text(
-            "from caffe_bn_convert.layers.activation import ReLU\n"
+            "from caffe_bn_convert.layers.rectifier import ReLU\n"
             f"class {name}(ReLU):\n    pass\nLAYERS = {{'X': {name}}}\n"
         )
     assert plugin.load([tmp_path / "one.py", tmp_path / "two.py"]).layers["X"].__name__ == "two"

@@ -12,7 +12,7 @@ import pytest
 from caffe_bn_convert import UsageError, VerificationError, convert
 from caffe_bn_convert.cli import run
 from caffe_bn_convert.layers import LAYERS
-from caffe_bn_convert.layers.activation import ReLU
+from caffe_bn_convert.layers.rectifier import ReLU
 from tests.nets import write_net
 from tests.verify.damage import CLASSIFIER, change, converted, damaged, node, weights
 

@@ -9,7 +9,8 @@ from caffe_bn_convert.caffe.state import Phase  # noqa: TC001
 from caffe_bn_convert.errors import ConversionError, InvalidNetError, at
 from caffe_bn_convert.layers import LAYERS
 from caffe_bn_convert.layers.base import Source
-from caffe_bn_convert.layers.data import DataSource, DummyData
+from caffe_bn_convert.layers.data import DummyData
+from caffe_bn_convert.layers.inputs import DataSource
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence

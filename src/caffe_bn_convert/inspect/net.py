@@ -11,7 +11,7 @@ from caffe_bn_convert.errors import ConversionError, UnsupportedError
 from caffe_bn_convert.inspect import macs, statistics
 from caffe_bn_convert.inspect.model import Inspection, Parameter, Row, Value
 from caffe_bn_convert.inspect.recover import recover
-from caffe_bn_convert.layers.data import DataSource
+from caffe_bn_convert.layers.inputs import DataSource
 from caffe_bn_convert.lint.context import Request, read_context
 
 if TYPE_CHECKING:

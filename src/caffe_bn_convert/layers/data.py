@@ -1,4 +1,4 @@
-"""Where blobs come from: inputs, data layers and constants."""
+"""Where blobs come from but for Input: data layers and constants."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import numpy as np
 
 from caffe_bn_convert.layers.base import Filler, Layer, Parameter, Shapes, Source, require
 from caffe_bn_convert.layers.dialect import only
+from caffe_bn_convert.layers.inputs import DataSource, checked
 from caffe_bn_convert.net.dim import Shape, fixed
 
 if TYPE_CHECKING:
@@ -18,44 +19,6 @@ if TYPE_CHECKING:
 
     from caffe_bn_convert.caffe.blob import Blob
     from caffe_bn_convert.export.emitter import Emitter, Tensor
-
-
-def _check_size(shape: Shape) -> Shape:
-    for dim in shape:
-        require(not isinstance(dim, int) or 0 <= dim <= 2**31 - 1, f"{dim} is no size for an axis")
-    return shape
-
-
-@dataclass(frozen=True, slots=True)
-class DataSource(Layer):
-    """A layer whose tops the user feeds. A shape is None where only --shape can tell it."""
-
-    BOTTOMS = (0, 0)
-    TOPS = (1, None)
-    RESTRICTIONS = "becomes an input"
-
-    given: tuple[Shape | None, ...] = ()
-    named: str = ""
-
-    def top_shapes(self, count: int) -> tuple[Shape | None, ...]:
-        """One shape for every top."""
-        return tuple(self.given[i] if i < len(self.given) else None for i in range(count))
-
-
-@dataclass(frozen=True, slots=True)
-class Input(DataSource):
-    """The blobs of a deploy net. One shape serves all tops, or each has its own (input_layer.cpp)."""
-
-    @classmethod
-    def read(cls, source: Source) -> Self:
-        """Reads ``input_param``."""
-        only(source.input_param, ())
-        shapes = [_check_size(tuple(shape.dim)) for shape in source.input_param.shape]
-        require(
-            len(shapes) in (0, 1, source.tops),
-            f"it has {source.tops} tops but {len(shapes)} shapes: none, one or one each",
-        )
-        return cls(tuple(shapes * source.tops if len(shapes) == 1 else shapes))
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,7 +112,7 @@ class DummyData(Layer):
         """Reads ``dummy_data_param``; one shape or filler serves all tops. Random fillers make it a :class:`DataSource`."""
         p = source.dummy_data_param
         only(p, ())
-        shapes = [_check_size(tuple(shape.dim)) for shape in p.shape]
+        shapes = [checked(tuple(shape.dim)) for shape in p.shape]
         if not shapes:
             columns = (p.num, p.channels, p.height, p.width)
             rows = max(len(c) for c in columns)
@@ -157,7 +120,7 @@ class DummyData(Layer):
                 all(len(c) in (1, rows) for c in columns) or not rows,
                 "num, channels, height and width must each be given once, or once for each top",
             )
-            shapes = [_check_size(tuple(int(c[i] if len(c) > 1 else c[0]) for c in columns)) for i in range(rows)]
+            shapes = [checked(tuple(int(c[i] if len(c) > 1 else c[0]) for c in columns)) for i in range(rows)]
         fillers = list(p.data_filler)
         count = source.tops
         require(len(shapes) in (1, count), f"it has {count} tops but {len(shapes)} shapes")
@@ -197,7 +160,7 @@ class LearnedBlob(Layer):
         fillers = ("filler", "blob_filler", "weight_filler")
         only(p, fillers)
         filler = next((Filler.read(p, name) for name in fillers if p.HasField(name)), Filler())
-        return cls(_check_size(tuple(p.shape.dim)), filler)
+        return cls(checked(tuple(p.shape.dim)), filler)
 
     def parameters(self, bottoms: Shapes) -> tuple[Parameter, ...]:  # noqa: ARG002
         """The blob itself."""
@@ -213,7 +176,6 @@ class LearnedBlob(Layer):
 
 
 LAYERS: dict[str, type[Layer]] = {
-    "Input": Input,
     "Data": ImageSource,
     "ImageData": ImageSource,
     "WindowData": ImageSource,

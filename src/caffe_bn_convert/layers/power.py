@@ -1,4 +1,4 @@
-"""Power, Exp and Log, and the constants that other layers need as well."""
+"""Power, Exp and Log."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from caffe_bn_convert.layers.arithmetic import filled, linear
 from caffe_bn_convert.layers.base import Layer, Source, require
 from caffe_bn_convert.layers.dialect import only
-from caffe_bn_convert.net.dim import fixed, is_fixed
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -90,19 +90,6 @@ class Log(Layer):
     def emit(self, e: Emitter, x: Sequence[Tensor], w: Sequence[Blob]) -> Sequence[str]:  # noqa: ARG002
         """Log, with Mul and Add around it where they do something."""
         return [linear(e, e.op("Log", linear(e, x[0].name, self.scale, self.shift)), self.factor)]
-
-
-def linear(e: Emitter, x: str, scale: float | np.float32, shift: float = 0.0) -> str:
-    """``scale * x + shift`` by the nodes that do something."""
-    if scale != 1:
-        x = str(e.op("Mul", x, e.constant(scale, "scale")))
-    return str(e.op("Add", x, e.constant(shift, "shift"))) if shift != 0 else x
-
-
-def filled(e: Emitter, like: Tensor, value: np.float32) -> str:
-    """A tensor of the shape of ``like`` that holds nothing but ``value``."""
-    shape = e.ints(fixed(like.shape), "shape") if is_fixed(like.shape) else e.op("Shape", like.name)
-    return str(e.op("ConstantOfShape", shape, value=np.array([value], np.float32)))
 
 
 def _log_base(base: float) -> np.float64:

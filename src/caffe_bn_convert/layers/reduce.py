@@ -1,4 +1,4 @@
-"""Layers over whole axes: Softmax, ArgMax, Reduction, MVN, LRN, Normalize, SPP."""
+"""Layers that reduce axes: ArgMax and Reduction."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from caffe_bn_convert.errors import UnsupportedError
+from caffe_bn_convert.layers.arithmetic import linear
 from caffe_bn_convert.layers.base import Layer, Shapes, Source, canonical_axis, require
 from caffe_bn_convert.layers.dialect import only
 from caffe_bn_convert.layers.inplace import refuse_in_place
-from caffe_bn_convert.layers.power import linear
 from caffe_bn_convert.net.dim import Dim, volume
 
 if TYPE_CHECKING:
@@ -21,28 +21,6 @@ if TYPE_CHECKING:
 
     from caffe_bn_convert.caffe.blob import Blob
     from caffe_bn_convert.export.emitter import Emitter, Tensor
-
-
-@dataclass(frozen=True, slots=True)
-class Softmax(Layer):
-    """Softmax along one axis."""
-
-    axis: int = 1
-
-    @classmethod
-    def read(cls, source: Source) -> Self:
-        """Reads ``softmax_param``."""
-        only(source.softmax_param, ())
-        return cls(source.softmax_param.axis)
-
-    def shapes(self, bottoms: Shapes) -> Shapes:
-        """The bottom's."""
-        canonical_axis(self.axis, len(bottoms[0]))
-        return (bottoms[0],)
-
-    def emit(self, e: Emitter, x: Sequence[Tensor], w: Sequence[Blob]) -> Sequence[str]:  # noqa: ARG002
-        """Softmax, of one axis since opset 13."""
-        return [e.op("Softmax", x[0].name, axis=canonical_axis(self.axis, len(x[0].shape)))]
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,7 +128,6 @@ class Reduction(Layer):
 
 
 LAYERS: dict[str, type[Layer]] = {
-    "Softmax": Softmax,
     "ArgMax": ArgMax,
     "Reduction": Reduction,
 }

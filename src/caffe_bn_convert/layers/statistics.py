@@ -6,11 +6,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from caffe_bn_convert.errors import ResourceLimitError
+from caffe_bn_convert.layers.arithmetic import linear
 from caffe_bn_convert.layers.base import Filler, Layer, Parameter, Shapes, Source, require
 from caffe_bn_convert.layers.dialect import only
 from caffe_bn_convert.layers.grn import WindowsNormalize
 from caffe_bn_convert.layers.inplace import refuse_in_place
-from caffe_bn_convert.layers.power import linear
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

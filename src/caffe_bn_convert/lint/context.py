@@ -15,8 +15,8 @@ from caffe_bn_convert.caffe.upgrade import upgrade
 from caffe_bn_convert.errors import ConversionError, InvalidNetError
 from caffe_bn_convert.layers import LAYERS
 from caffe_bn_convert.layers.base import Source
-from caffe_bn_convert.layers.data import DataSource
 from caffe_bn_convert.layers.inplace import refuse_in_place
+from caffe_bn_convert.layers.inputs import DataSource
 from caffe_bn_convert.lint.finding import Finding
 from caffe_bn_convert.lint.place import layer_place
 from caffe_bn_convert.lint.wiring import Wiring, trace

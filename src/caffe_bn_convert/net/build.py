@@ -17,7 +17,7 @@ from caffe_bn_convert.errors import (
 )
 from caffe_bn_convert.layers import LAYERS
 from caffe_bn_convert.layers.base import Identity, Layer, SharedMemory, Source
-from caffe_bn_convert.layers.data import DataSource
+from caffe_bn_convert.layers.inputs import DataSource
 from caffe_bn_convert.lint.finding import Finding
 from caffe_bn_convert.net.dim import volume
 from caffe_bn_convert.net.ir import Graph, Node

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 from caffe_bn_convert.errors import ConversionError
 from caffe_bn_convert.layers import LAYERS
 from caffe_bn_convert.layers.base import Source
-from caffe_bn_convert.layers.data import DataSource
 from caffe_bn_convert.layers.dense import InnerProduct
+from caffe_bn_convert.layers.inputs import DataSource
 from caffe_bn_convert.lint.finding import Edit, Finding
 from caffe_bn_convert.lint.place import field_place
 from caffe_bn_convert.lint.purpose import judges
