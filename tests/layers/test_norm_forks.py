@@ -39,6 +39,7 @@ DIALECTS = [
     ("Intel's BatchNorm", "bias_term: false", [MEAN, VARIANCE, FACTOR, SCALE]),
     ("Intel's BatchNorm", "use_weight_bias: true", [MEAN, VARIANCE, FACTOR, SCALE, BIAS]),
     ("Intel's BatchNorm", "", [MEAN, VARIANCE, ONE, SCALE, BIAS]),
+    ("a BatchNorm without factor", "icnet: true", [MEAN, VARIANCE]),
     ("NVIDIA's BatchNorm of 0.16 and 0.17", "scale_bias: true", [MEAN, VARIANCE, FACTOR, SCALE, BIAS]),
     (
         "NVIDIA's BatchNorm of 0.16 and 0.17",
@@ -65,6 +66,7 @@ def test_batch_norm(tmp_path, whose, rest, blobs):
     ("whose", "rest", "blobs"),
     [
         ("PSPNet's BN", "frozen: true eps: 0.01", [SCALE, BIAS, MEAN, VARIANCE]),
+        ("PSPNet's BN", "icnet: true momentum: 0.95", [SCALE, BIAS, MEAN, VARIANCE]),
         ("SegNet's BN in mode LEARN", "", [SCALE, BIAS]),
         ("SegNet's BN in mode INFERENCE", "bn_mode: INFERENCE", [SCALE, BIAS]),
     ],
@@ -116,7 +118,7 @@ def test_bad_variance_stops(tmp_path):
         (batch_norm(), [MEAN[:2], VARIANCE], "the mean is 2 in the weights, but the layer needs 3"),
         (bn(), [MEAN, VARIANCE, ONE], "no fork is known whose BN has 3 blobs"),
         (bn("moving_average: true"), [SCALE, BIAS, MEAN, VARIANCE], 'the field "moving_average"'),
-        (bn("icnet: true"), [SCALE, BIAS, MEAN, VARIANCE], 'the field "icnet"'),
+        (bn("icnet: true"), [SCALE, BIAS], 'the field "icnet"'),
     ],
 )
 def test_refusals(tmp_path, text, blobs, message):

@@ -30,6 +30,31 @@ def test_shape_of_a_dynamic_batch(tmp_path):
     check_dynamic(tmp_path, input_layer(2, 3, 5) + python("shape", "TensorShape"), {"N": 4}, data=("N", 3, 5))
 
 
+RESHAPE = python("shape", "TensorShape", "like", top="sizes") + python("reshape", "Reshape", "data sizes")
+
+
+def test_reshape_by_the_shape_of_another_blob(tmp_path):
+    """What nets that were made of TensorFlow's end in."""
+    x, text = values("data", 2, 3, 7, 9), input_layer(2, 3, 7, 9) + input_layer(2, 21, 9, name="like") + RESHAPE
+    wanted = check_by_oracle(tmp_path, text, {"data": x, "like": values("like", 2, 21, 9)})
+    np.testing.assert_array_equal(wanted["y"], x.reshape(2, 21, 9))
+    assert cbc.convert(write_net(tmp_path, text)[0]).verify().passed
+
+
+def test_reshape_with_the_rest_on_the_last_axis(tmp_path):
+    x, text = values("data", 2, 3, 7), input_layer(2, 3, 7) + input_layer(2, name="s")
+    wanted = check_by_oracle(
+        tmp_path, text + python("reshape", "Reshape", "data s"), {"data": x, "s": np.float32([6.0, -1.0])}
+    )
+    np.testing.assert_array_equal(wanted["y"], x.reshape(6, 7))
+
+
+def test_reshape_takes_a_row_of_sizes(tmp_path):
+    text = input_layer(2, 3, 7) + input_layer(1, 2, name="s") + python("reshape", "Reshape", "data s")
+    with pytest.raises(cbc.InvalidNetError, match="the sizes are 1x2; they must have one axis"):
+        cbc.convert(write_net(tmp_path, text)[0])
+
+
 @pytest.mark.parametrize(
     ("text", "operation"),
     [

@@ -72,7 +72,7 @@ FORKS: dict[str, str] = {
     **dict.fromkeys(
         ("Add", "BatchToSpaceND", "Gather", "HardSwish", "Maximum", "Mul", "Pad", "ResizeBilinear", "SeLU"), "synopsys"
     ),
-    **dict.fromkeys(("ResizeNearestNeighbor", "SpaceToBatchND", "Squeeze"), "synopsys"),
+    **dict.fromkeys(("ICNetSubgraph", "ResizeNearestNeighbor", "SpaceToBatchND", "Squeeze"), "synopsys"),
 }
 """Type → whose it is, for types that are not BVLC's."""
 
@@ -87,7 +87,6 @@ NOT_SUPPORTED: dict[str, str] = {
     "DetectNetTransformation": "it prepares pictures and labels for training; --as-deploy leaves it out",
     "DomainTransform": "its recursive filter is not rendered; --until the blob in front of it",
     "DenseCRF": "its filter in a permutohedral lattice has no rendering in standard operators; --until the blob in front",
-    "ICNetSubgraph": "a placeholder for layers that another program fills in",
     "MULTI_STAGE_MEANFIELD": "CRF-RNN's filter in a permutohedral lattice has no rendering in standard operators; --until "
     "the blob in front of it",
     "MultiStageMeanfield": "CRF-RNN's filter in a permutohedral lattice has no rendering in standard operators; --until the "
@@ -137,7 +136,7 @@ def entries() -> list[Entry]:
 
 
 def _entry(name: str, cls: type[Layer]) -> Entry:
-    from caffe_bn_convert.layers.inputs import DataSource
+    from caffe_bn_convert.layers.data import DataSource
 
     known = measured().get(name, {})
     operators = tuple(known.get("operators", ()))

@@ -10,7 +10,7 @@ blobs  order                             whose
 5      mean, variance, (1), scale, bias  NVIDIA's 0.16 and 0.17: the third blob counts for nothing
 5      mean, variance, factor, scale,    Intel's: the third blob is Caffe's factor
        bias
-BN, 4  scale, bias, mean, variance       PSPNet's
+BN, 4  scale, bias, mean, variance       PSPNet's, and synopsys' with ``icnet: true``
 BN, 2  scale, bias                       SegNet's: ``INFERENCE`` scales only, ``LEARN`` normalises by the batch
 ====== ================================= =================================================================
 """
@@ -47,7 +47,7 @@ _KNOWN = (
     "mean, variance, (1), scale, bias (NVIDIA 0.16 and Intel); scale, bias, mean, variance, (1) (NVIDIA 0.15, Xilinx)"
 )
 _KNOWN_BN = "scale, bias, mean, variance (PSPNet) and scale, bias (SegNet)"
-_FIELDS = ("scale_filler", "bias_filler", "filler", "use_weight_bias", "bias_term", "update_global_stats")
+_FIELDS = ("scale_filler", "bias_filler", "filler", "use_weight_bias", "bias_term", "update_global_stats", "icnet")
 
 
 @dataclass(frozen=True, slots=True)
@@ -196,7 +196,7 @@ class BN(Layer):
         """Reads ``bn_param``: a :class:`ForkNorm`."""
         p, shapes = source.bn_param, source.blob_shapes
         marks = p.HasField("bn_mode") or p.HasField("scale_filler") or p.HasField("shift_filler")
-        count = len(shapes) if shapes else 2 if marks else 4
+        count = len(shapes) if shapes else 2 if marks and not p.icnet else 4
         if count == 2:
             return _segnet(p, shapes)
         if count == 4:
@@ -213,7 +213,7 @@ def _segnet(p: Any, shapes: BlobShapes | None) -> ForkNorm:
 
 
 def _pspnet(p: Any, shapes: BlobShapes | None, phase: str) -> ForkNorm:
-    only(p, ("slope_filler", "bias_filler", "momentum", "eps", "frozen"))
+    only(p, ("slope_filler", "bias_filler", "momentum", "eps", "frozen", "icnet"))
     fillers = (Filler.read(p, "slope_filler"), Filler.read(p, "bias_filler"), Filler(), Filler(value=float(p.frozen)))
     roles, eps = ("scale", "bias", "mean", "variance"), float(np.float32(p.eps))
     return ForkNorm("PSPNet's BN", roles, eps, phase == "TRAIN" and not p.frozen, shapes or None, fillers=fillers)

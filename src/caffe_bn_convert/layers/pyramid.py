@@ -1,4 +1,4 @@
-"""Spatial pyramid pooling."""
+"""Pyramids of poolings: SPP, ICNetSubgraph."""
 
 from __future__ import annotations
 
@@ -6,9 +6,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from caffe_bn_convert.errors import UnsupportedError
+from caffe_bn_convert.export.emitter import Tensor
 from caffe_bn_convert.layers.base import Layer, Shapes, Source, require
 from caffe_bn_convert.layers.inplace import refuse_in_place
 from caffe_bn_convert.layers.pool import Pooling
+from caffe_bn_convert.layers.resample import Interp
 from caffe_bn_convert.net.dim import Shape, fixed, volume
 
 if TYPE_CHECKING:
@@ -17,7 +19,7 @@ if TYPE_CHECKING:
     from typing_extensions import Self
 
     from caffe_bn_convert.caffe.blob import Blob
-    from caffe_bn_convert.export.emitter import Emitter, Tensor
+    from caffe_bn_convert.export.emitter import Emitter
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,4 +72,43 @@ class SPP(Layer):
         return [e.op("Concat", *(e.op("Flatten", part, axis=1) for part in parts), axis=1)]
 
 
-LAYERS: dict[str, type[Layer]] = {"SPP": SPP}
+@dataclass(frozen=True, slots=True)
+class ICNetSubgraph(Layer):
+    """ICNet's pyramid in one layer: the map, plus four poolings of it interpolated to its size.
+
+    The windows are those of icnet_cityscapes.prototxt, made for maps of 33 x 65, whatever the size of the map is.
+    Source: synopsys-caffe, icnet_subgraph_layer.cpp.
+    """
+
+    RESTRICTIONS = "4-D, fixed height and width"
+
+    @classmethod
+    def read(cls, source: Source) -> Self:
+        """It has no parameters."""
+        refuse_in_place(source)
+        return cls()
+
+    def branches(self, x: Shape) -> list[tuple[Pooling, Interp]]:
+        """The pooling of each branch, and what brings it back to the size of the map."""
+        require(len(x) == 4, f"ICNetSubgraph takes 4-D blobs, its bottom has {len(x)} axes")
+        height, width = fixed(x[2:])
+        windows = ((33, 65), (33, 65)), ((17, 33), (16, 32)), ((13, 25), (10, 20)), ((8, 15), (5, 10))
+        back = Interp((height, width))
+        return [(Pooling("AVE", kernel, stride, (0, 0)), back) for kernel, stride in windows]
+
+    def shapes(self, bottoms: Shapes) -> Shapes:
+        """The bottom's."""
+        for pooling, _ in self.branches(bottoms[0]):
+            pooling.shapes(bottoms)
+        return (bottoms[0],)
+
+    def emit(self, e: Emitter, x: Sequence[Tensor], w: Sequence[Blob]) -> Sequence[str]:
+        """Pooling's nodes, Resize and Add for every branch, in Caffe's order."""
+        total = x[0].name
+        for pooling, back in self.branches(x[0].shape):
+            pooled = Tensor(pooling.emit(e, x, w)[0], *pooling.shapes((x[0].shape,)))
+            total = e.op("Add", total, back.emit(e, [pooled], w)[0])
+        return [total]
+
+
+LAYERS: dict[str, type[Layer]] = {"SPP": SPP, "ICNetSubgraph": ICNetSubgraph}

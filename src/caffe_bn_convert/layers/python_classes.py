@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 
-from caffe_bn_convert.export.elem_types import FLOAT
+from caffe_bn_convert.export.elem_types import FLOAT, INT64
 from caffe_bn_convert.layers.base import Layer, Shapes, Source, require
 from caffe_bn_convert.layers.broadcast import broadcast
 from caffe_bn_convert.layers.dialect import taken_for
+from caffe_bn_convert.net.dim import Symbol, fixed, show
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -34,7 +35,7 @@ class _Class(Layer):
 
 @dataclass(frozen=True, slots=True)
 class TensorShape(_Class):
-    """The sizes of the bottom's axes, as numbers (examples/python_layers/shape.py)."""
+    """The sizes of the bottom's axes, as numbers (python/shape.py)."""
 
     WHOSE = "synopsys-caffe's Python layer shape.TensorShape"
 
@@ -55,7 +56,7 @@ class TensorShape(_Class):
 
 @dataclass(frozen=True, slots=True)
 class Eltwise(_Class):
-    """An operation of two blobs that broadcasts as NumPy does (examples/python_layers/eltwise.py).
+    """An operation of two blobs that broadcasts as NumPy does (python/eltwise.py).
 
     Attributes:
         operation: the ONNX operator.
@@ -98,5 +99,37 @@ class Eltwise(_Class):
         return [e.op(self.operation, *names)]
 
 
-CLASSES: dict[tuple[str, str], type[Layer]] = {("shape", "TensorShape"): TensorShape, ("eltwise", "Eltwise"): Eltwise}
+@dataclass(frozen=True, slots=True)
+class Reshape(_Class):
+    """The first bottom with the sizes that the second one holds, of which at most the last is -1 (python/reshape.py).
+
+    Attributes:
+        name: what the sizes are called, which only the data tell.
+    """
+
+    WHOSE = "synopsys-caffe's Python layer reshape.Reshape"
+
+    name: str
+
+    @classmethod
+    def read(cls, source: Source) -> Self:
+        """It has no parameters."""
+        require(source.bottoms == 2 and source.tops == 1, "Reshape takes 2 bottoms and makes 1 top")
+        return cls(source.definition.name)
+
+    def shapes(self, bottoms: Shapes) -> Shapes:
+        """As many axes as the second bottom has numbers."""
+        require(len(bottoms[1]) == 1, f"the sizes are {show(bottoms[1])}; they must have one axis")
+        return (tuple(Symbol.named(f"{self.name}/size{i}") for i in range(fixed(bottoms[1])[0])),)
+
+    def emit(self, e: Emitter, x: Sequence[Tensor], w: Sequence[Blob]) -> Sequence[str]:  # noqa: ARG002
+        """Cast, which drops fractions as int() does, and Reshape."""
+        return [e.op("Reshape", x[0].name, e.op("Cast", x[1].name, to=INT64))]
+
+
+CLASSES: dict[tuple[str, str], type[Layer]] = {
+    ("shape", "TensorShape"): TensorShape,
+    ("eltwise", "Eltwise"): Eltwise,
+    ("reshape", "Reshape"): Reshape,
+}
 """By module and class."""

@@ -1,7 +1,8 @@
-"""Two classes of Python layers of synopsys-caffe (examples/python_layers/shape.py and eltwise.py); nothing is run."""
+"""Three classes of Python layers of synopsys-caffe (python/shape.py, eltwise.py and reshape.py); nothing is run."""
 
 from __future__ import annotations
 
+import math
 import re
 from typing import TYPE_CHECKING
 
@@ -40,5 +41,20 @@ def eltwise(layer: Layer, bottoms: list[Array]) -> list[Array]:
     return [operation()]
 
 
-PYTHON_CLASSES = {("shape", "TensorShape"): tensor_shape, ("eltwise", "Eltwise"): eltwise}
+def reshape(layer: Layer, bottoms: list[Array]) -> list[Array]:
+    """``reshape.Reshape``: sizes from the second bottom, cut to integers; where one is -1 the *last* gets the rest."""
+    expect(layer, bottoms, 2)
+    shape = [int(size) for size in bottoms[1].ravel()]
+    if -1 in shape:
+        shape[-1] = bottoms[0].size // math.prod(size for size in shape if size != -1)
+    if any(size < 0 for size in shape) or math.prod(shape) != bottoms[0].size:
+        raise InvalidNetError(f"the sizes {shape} do not hold the {bottoms[0].size} numbers of the first bottom")
+    return [bottoms[0].reshape(shape)]
+
+
+PYTHON_CLASSES = {
+    ("shape", "TensorShape"): tensor_shape,
+    ("eltwise", "Eltwise"): eltwise,
+    ("reshape", "Reshape"): reshape,
+}
 """By module and class."""

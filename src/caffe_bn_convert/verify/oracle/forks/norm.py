@@ -113,13 +113,13 @@ def fused_batch_norm(layer: Layer, bottoms: list[Array], blobs: Blobs) -> list[A
 
 
 def bn(layer: Layer, bottoms: list[Array], blobs: Blobs) -> list[Array]:
-    """``BN``: SegNet's with two blobs or ``bn_mode``, else PSPNet's."""
+    """``BN``: SegNet's with two blobs or ``bn_mode``, else PSPNet's; synopsys' bn_layer.cpp has both, by ``icnet``."""
     expect(layer, bottoms, 1)
     given = fields(layer, "bn_param")
     if given.has("moving_average") or given.has("across_spatial") or given.has("var_eps"):
         raise UnsupportedError("bn_param.moving_average, across_spatial and var_eps are of a BN without statistics")
     marks = any(given.has(name) for name in ("bn_mode", "scale_filler", "shift_filler"))
-    segnet = len(blobs) == 2 or (not blobs and marks)
+    segnet = len(blobs) == 2 or (not blobs and marks and not given.flag("icnet", default=False))
     return [_bn_segnet(layer, given, bottoms[0], blobs) if segnet else _bn_pspnet(layer, given, bottoms[0], blobs)]
 
 

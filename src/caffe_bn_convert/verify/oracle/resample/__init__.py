@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from .flow import correlation, flow_warp, resample
 from .interp import interp
 from .resize import resize_bilinear, resize_nearest_neighbor
+from .subgraph import icnet_subgraph
 from .transformer import spatial_transformer
 from .upsample import reorg, unpooling, upsample, upsample_darknet
 
@@ -18,6 +19,7 @@ __all__ = ["DISCONTINUOUS", "LAYERS"]
 LAYERS: dict[str, Rule] = {
     "Correlation": correlation,
     "FlowWarp": flow_warp,
+    "ICNetSubgraph": icnet_subgraph,
     "Interp": interp,
     "Reorg": reorg,
     "Resample": resample,
