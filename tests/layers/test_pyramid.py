@@ -47,14 +47,13 @@ def test_dynamic_height_is_refused(tmp_path):
 
 
 ICNET = input_layer(2, 3, 33, 65) + layer("ICNetSubgraph", "y")
-AS_LAYERS = """
-layer { name: "p1" type: "Pooling" bottom: "data" top: "p1" pooling_param { pool: AVE kernel_h: 33 kernel_w: 65 stride_h: 33 stride_w: 65 } }
-layer { name: "p2" type: "Pooling" bottom: "data" top: "p2" pooling_param { pool: AVE kernel_h: 17 kernel_w: 33 stride_h: 16 stride_w: 32 } }
-layer { name: "p3" type: "Pooling" bottom: "data" top: "p3" pooling_param { pool: AVE kernel_h: 13 kernel_w: 25 stride_h: 10 stride_w: 20 } }
-layer { name: "p6" type: "Pooling" bottom: "data" top: "p6" pooling_param { pool: AVE kernel_h: 8 kernel_w: 15 stride_h: 5 stride_w: 10 } }
-""" + "".join(
-    layer("Interp", f"i{i}", f"p{i}", rest="interp_param { height: 33 width: 65 }") for i in (1, 2, 3, 6)
-) + layer("Eltwise", "y", "data i1 i2 i3 i6")  # fmt: skip
+WINDOWS = {"p1": (33, 65, 33, 65), "p2": (17, 33, 16, 32), "p3": (13, 25, 10, 20), "p6": (8, 15, 5, 10)}
+POOLING = "pooling_param {{ pool: AVE kernel_h: {} kernel_w: {} stride_h: {} stride_w: {} }}"
+AS_LAYERS = "".join(
+    layer("Pooling", name, rest=POOLING.format(*window))
+    + layer("Interp", f"{name}_interp", name, rest="interp_param { height: 33 width: 65 }")
+    for name, window in WINDOWS.items()
+) + layer("Eltwise", "y", " ".join(["data", *(f"{name}_interp" for name in WINDOWS)]))
 
 
 def test_icnets_pyramid_is_that_of_its_layers(tmp_path):

@@ -136,7 +136,7 @@ def entries() -> list[Entry]:
 
 
 def _entry(name: str, cls: type[Layer]) -> Entry:
-    from caffe_bn_convert.layers.data import DataSource
+    from caffe_bn_convert.layers.inputs import DataSource
 
     known = measured().get(name, {})
     operators = tuple(known.get("operators", ()))

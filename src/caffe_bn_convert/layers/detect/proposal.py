@@ -189,7 +189,7 @@ class Python(Proposal):
         """
         p = source.python_param
         if not source.bottoms:
-            from caffe_bn_convert.layers.data import DataSource
+            from caffe_bn_convert.layers.inputs import DataSource
 
             return DataSource((None,) * source.tops)
         if (p.module, p.layer) in CLASSES:
