@@ -72,6 +72,18 @@ def test_no_toml(tmp_path: Path) -> None:
     assert str(path) in str(caught.value)
 
 
+@pytest.mark.parametrize("text", [b"a = = 1\n", b"a = '\xff'\n"])
+def test_the_broken_pyproject_of_somebody_else_does_not_count(tmp_path: Path, text: bytes) -> None:
+    (tmp_path / "caffe-bn-convert.toml").write_text('phase = "TEST"\n')
+    inner = tmp_path / "inner"
+    inner.mkdir()
+    (inner / "pyproject.toml").write_bytes(text)
+    assert find(inner).table == {"phase": "TEST"}
+    (inner / "pyproject.toml").write_bytes(b"[tool.caffe-bn-convert]\n" + text)
+    with pytest.raises((ParseError, UnreadableError)):
+        find(inner)
+
+
 def test_unreadable(tmp_path: Path) -> None:
     with pytest.raises(UnreadableError):
         read(tmp_path / "nothing.toml")

@@ -104,6 +104,12 @@ def test_the_file_can_be_verified_again(example: Path) -> None:
     assert command(["verify", *files, "--plugin", "gem.py"]) == 0
 
 
+@pytest.mark.parametrize("arguments", [["lint", "--select", "NET"], ["inspect"], ["inspect", "--graph", "mermaid"]])
+def test_other_commands_know_it(example: Path, arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    assert command([*arguments, "retrieval.prototxt", "retrieval.caffemodel", "--plugin", "gem.py"]) == 0
+    assert "not supported" not in "".join(capsys.readouterr())
+
+
 def test_a_wrong_plugin_is_found_out(example: Path, capsys: pytest.CaptureFixture[str]) -> None:
     text = blocks(PAGE, "python")[0].replace('e.op("Reciprocal", p)', "p")
     (example / "gem.py").write_text(text)

@@ -69,7 +69,7 @@ class Config:
 def find(folder: Path | None = None) -> Config:
     """The configuration for a folder: its own file or that of the closest folder above that has one.
 
-    In one folder caffe-bn-convert.toml wins; a pyproject.toml without our table does not count.
+    In one folder caffe-bn-convert.toml wins. A pyproject.toml without our table does not count, and be it broken.
 
     Args:
         folder: where to begin; the current folder by default.
@@ -83,12 +83,26 @@ def find(folder: Path | None = None) -> Config:
     except FileNotFoundError:  # somebody removed the current folder
         return Config()
     for place in (start, *start.parents):
-        for name in (OWN, PROJECT):
-            if (place / name).is_file():
-                config = read(place / name)
-                if name == OWN or config.table:
-                    return config
+        if _is_file(place / OWN):
+            return read(place / OWN)
+        if _names_us(place / PROJECT) and (config := read(place / PROJECT)).table:
+            return config
     return Config()
+
+
+def _is_file(path: Path) -> bool:
+    try:
+        return path.is_file()
+    except OSError:  # a folder above that must not be looked into
+        return False
+
+
+def _names_us(project: Path) -> bool:
+    """Whether a pyproject.toml can hold a table of ours; one of somebody else's may be broken or closed to us."""
+    try:
+        return TABLE.encode() in project.read_bytes()
+    except OSError:
+        return False
 
 
 def read(path: Path) -> Config:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from caffe_bn_convert.cli import run
+from caffe_bn_convert.lint.rules import RULES
 from tests.lint.weights import spoiled
 from tests.nets import input_layer, write_net
 from tests.paths import FIXTURES
@@ -32,6 +33,17 @@ def lint(*args: object) -> int:
 def test_a_clean_net(capsys: pytest.CaptureFixture[str]) -> None:
     assert lint(DIGITS / "deploy.prototxt", DIGITS / "digits.caffemodel", "--ignore", "BN014") == 0
     assert capsys.readouterr().out == "nothing found\n"
+
+
+def test_quiet_and_verbose(capsys: pytest.CaptureFixture[str]) -> None:
+    assert lint(DIGITS / "deploy.prototxt", "-q") == 0
+    assert capsys.readouterr().out == ""
+    assert lint(LINT / "BN004" / "bad.prototxt", "-q") == 5
+    quiet = capsys.readouterr().out
+    assert "BN004 batch-statistics (error)" in quiet
+    assert not any(word in quiet for word in ("(warning)", "(info)", "1 error"))
+    assert lint(LINT / "BN004" / "bad.prototxt", "-v") == 5
+    assert RULES["BN004"].why in capsys.readouterr().out
 
 
 def test_errors_exit_with_5(capsys: pytest.CaptureFixture[str]) -> None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from caffe_bn_convert.cli import options, say
+from caffe_bn_convert.cli import extensions, options, say
 from caffe_bn_convert.errors import UsageError
 
 if TYPE_CHECKING:
@@ -29,6 +29,7 @@ _FORMS = {"svg": "svg", "dot": "dot", "gv": "dot", "mermaid": "mermaid", "mmd": 
     "--recover", type=click.Path(path_type=Path), metavar="FILE", help="Write the prototxt that is in a caffemodel."
 )
 @options.STATE
+@extensions.PLUGIN
 @click.option("--shape", "shapes", multiple=True, callback=options.read_shapes, metavar="NAME=DIMS",
               help="Shape of an input, as in data=1x3x224x224. Repeatable.")  # fmt: skip
 @options.VERBOSITY
@@ -48,7 +49,9 @@ def command(
     has stored.
     """
     from caffe_bn_convert.inspect import as_data, as_text
+    from caffe_bn_convert.layers import LAYERS
 
+    given["layers"] = extensions.take(given.pop("plugins")).get("layers", LAYERS)
     kind = kind_of_file(file)
     if recover is not None:
         save_recovered(file, kind, recover, quiet=quiet)
@@ -88,8 +91,8 @@ def inspected(file: Path, kind: str, caffemodel: str | None, given: dict[str, An
         return inspect_onnx(file)
     shapes = input_shapes(None, given["shapes"]).given
     if kind == "weights":
-        return inspect_weights(file, shapes)
-    state = {name: given[name] for name in ("phase", "level", "stages")}
+        return inspect_weights(file, shapes, given["layers"])
+    state = {name: given[name] for name in ("phase", "level", "stages", "layers")}
     return inspect_net(file, weight_files(caffemodel), shapes=shapes, **state)
 
 
@@ -103,7 +106,7 @@ def draw(file: Path, kind: str, inspection: Inspection, target: str, given: dict
         raise UsageError(f'"{target}" is no form of drawing', hint="end the name in .svg, .dot or .mmd")
     found: tuple[Picture, ...] = (picture_of(inspection),)
     if kind != "onnx":
-        state = {name: given[name] for name in ("phase", "level", "stages")}
+        state = {name: given[name] for name in ("phase", "level", "stages", "layers")}
         found = pictures(net_of(file, kind), shapes=input_shapes(None, given["shapes"]).given, **state)
     text = {"svg": as_svg, "dot": as_dot, "mermaid": as_mermaid}[form](found)
     if target in _FORMS:

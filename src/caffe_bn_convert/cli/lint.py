@@ -8,9 +8,11 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from caffe_bn_convert.cli import options, say
+from caffe_bn_convert.cli import extensions, options, say
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
     from caffe_bn_convert.caffe.definition import NetDefinition
     from caffe_bn_convert.lint.check import Report
     from caffe_bn_convert.lint.context import Request
@@ -52,10 +54,12 @@ NET = options.together(
 @RULES
 @OUTPUT
 @NET
+@extensions.PLUGIN
+@options.VERBOSITY
 @click.pass_context
 def command(
     ctx: click.Context, /, prototxt: str | None, caffemodel: str | None, output: Path | None,
-    rules: bool, explain: str | None, fix: bool, diff: bool, **given: Any,  # noqa: FBT001  (click's way)
+    rules: bool, explain: str | None, fix: bool, diff: bool, quiet: bool, verbose: bool, **given: Any,  # noqa: FBT001
 ) -> None:  # fmt: skip
     """Look for mistakes in a net, without converting it.
 
@@ -79,8 +83,10 @@ def command(
 
     form, selection, request = _asked(caffemodel, given)
     net = read_net(prototxt)
-    report = _mended(net, request, selection, write=not diff) if fix or diff else lint(net, request, selection)
-    _print(report, form, output)
+    report = (
+        _mended(net, request, selection, write=not diff, quiet=quiet) if fix or diff else lint(net, request, selection)
+    )
+    _print(report, _form(form, quiet=quiet, verbose=verbose), output)
     if report.failed:
         ctx.exit(FOUND_ERRORS)
 
@@ -89,6 +95,7 @@ def _asked(caffemodel: str | None, given: dict[str, Any]) -> tuple[str, Selectio
     """The options; those that were not typed have come from the configuration file already."""
     from caffe_bn_convert.arguments import input_shapes, weight_files
     from caffe_bn_convert.caffe import caffemodel as weights
+    from caffe_bn_convert.layers import LAYERS
     from caffe_bn_convert.lint.context import Request
     from caffe_bn_convert.lint.selection import Selection
 
@@ -100,11 +107,12 @@ def _asked(caffemodel: str | None, given: dict[str, Any]) -> tuple[str, Selectio
         given["stages"],
         input_shapes(None, given["shapes"]).given,
         given["train"],
+        extensions.take(given["plugins"]).get("layers", LAYERS),
     )
     return given["form"] or "text", selection, request
 
 
-def _mended(net: NetDefinition, request: Request, selection: Selection, *, write: bool) -> Report:
+def _mended(net: NetDefinition, request: Request, selection: Selection, *, write: bool, quiet: bool) -> Report:
     from caffe_bn_convert.lint.fix import difference, mend, rewrite
 
     old = net.text.source.text if net.text is not None else ""
@@ -116,18 +124,27 @@ def _mended(net: NetDefinition, request: Request, selection: Selection, *, write
         return lint(net, request, selection)
     if text != old:
         rewrite(Path(net.file), text)
-        say(f"{net.file}: {count} {'finding' if count == 1 else 'findings'} mended")
+        if not quiet:
+            say(f"{net.file}: {count} {'finding' if count == 1 else 'findings'} mended")
     return report
 
 
-def _print(report: Report, form: str, output: Path | None) -> None:
+def _form(name: str, *, quiet: bool, verbose: bool) -> Callable[[Sequence[Report]], str]:
+    """How to print; -q and -v are about text for people."""
     from caffe_bn_convert.errors import UsageError
-    from caffe_bn_convert.lint.formats import FORMATS
+    from caffe_bn_convert.lint.formats import FORMATS, errors, explained
+
+    if name not in FORMATS:
+        raise UsageError(f'there is no format "{name}"', hint=f"there are {', '.join(FORMATS)}")
+    if name != "text":
+        return FORMATS[name]
+    return errors if quiet else explained if verbose else FORMATS[name]
+
+
+def _print(report: Report, form: Callable[[Sequence[Report]], str], output: Path | None) -> None:
     from caffe_bn_convert.placement import put
 
-    if form not in FORMATS:
-        raise UsageError(f'there is no format "{form}"', hint=f"there are {', '.join(FORMATS)}")
-    words = FORMATS[form]([report])
+    words = form([report])
     if output is None:
         if words:
             click.echo(_sayable(words))

@@ -11,6 +11,7 @@ from caffe_bn_convert.errors import ConversionError, UnsupportedError
 from caffe_bn_convert.inspect import macs, statistics
 from caffe_bn_convert.inspect.model import Inspection, Parameter, Row, Value
 from caffe_bn_convert.inspect.recover import recover
+from caffe_bn_convert.layers import LAYERS
 from caffe_bn_convert.layers.inputs import DataSource
 from caffe_bn_convert.lint.context import Request, read_context
 
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 
     from caffe_bn_convert.caffe.caffemodel import Caffemodel
     from caffe_bn_convert.caffe.definition import NetDefinition
+    from caffe_bn_convert.layers.base import Layer
     from caffe_bn_convert.lint.context import Context, Reading
     from caffe_bn_convert.net.dim import Shape
 
@@ -35,18 +37,29 @@ def inspect_net(
     level: int = 0,
     stages: Sequence[str] = (),
     shapes: Mapping[str, Shape] | None = None,
+    layers: Mapping[str, type[Layer]] = LAYERS,
 ) -> Inspection:
     """Look at a prototxt, as far as it can be understood.
+
+    Args:
+        prototxt, weights: the files.
+        phase, level, stages: the net's state.
+        shapes: input shapes by blob name.
+        layers: the layer types by Caffe's name.
 
     Raises:
         UnreadableError: a file cannot be read for what it should be.
     """
     sources = tuple(caffemodel.read(path) for path in weights)
-    request = Request(sources, phase, level, tuple(stages), shapes)
+    request = Request(sources, phase, level, tuple(stages), shapes, layers=layers)
     return _inspected(read_net(prototxt), request, str(prototxt), "prototxt", ())
 
 
-def inspect_weights(path: str | os.PathLike[str], shapes: Mapping[str, Shape] | None = None) -> Inspection:
+def inspect_weights(
+    path: str | os.PathLike[str],
+    shapes: Mapping[str, Shape] | None = None,
+    layers: Mapping[str, type[Layer]] = LAYERS,
+) -> Inspection:
     """Look at a caffemodel alone: as a net where its binary holds one that wires up, else as a list of blobs.
 
     Raises:
@@ -58,7 +71,9 @@ def inspect_weights(path: str | os.PathLike[str], shapes: Mapping[str, Shape] | 
         notes = recovered_notes(recovered.layers, recovered.whole, recovered.lost)
         net = parse_net(recovered.text, str(path))
         if any(layer.parameter.top for layer in net.layers):
-            return _inspected(net, Request((source,), None, 0, (), shapes), str(path), "caffemodel", notes)
+            return _inspected(
+                net, Request((source,), None, 0, (), shapes, layers=layers), str(path), "caffemodel", notes
+            )
     except UnsupportedError as error:
         notes = (error.problems[0].what,)
     except ConversionError as error:

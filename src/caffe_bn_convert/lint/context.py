@@ -6,7 +6,7 @@ read_context   prototxt, weights, training net  →  Context
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from caffe_bn_convert.caffe.prototxt import read_net
@@ -87,6 +87,7 @@ class Context:
         inputs: shapes that the user gave.
         train: the training net in today's form, where it was given.
         findings: what was found while reading.
+        layers: the layer types by Caffe's name, those of plug-ins included.
     """
 
     written: NetDefinition
@@ -99,6 +100,7 @@ class Context:
     inputs: Mapping[str, Shape]
     train: NetDefinition | None
     findings: tuple[Finding, ...]
+    layers: Mapping[str, type[Layer]]
 
     def readers(self, value: Value) -> list[Reading]:
         """The layers that read a value."""
@@ -115,6 +117,7 @@ class Request:
         level, stages: the rest of the state.
         inputs: input shapes by blob name.
         train: the training net's prototxt.
+        layers: the layer types by Caffe's name; add your own with ``LAYERS | {...}``.
     """
 
     sources: Sequence[Caffemodel] = ()
@@ -123,6 +126,7 @@ class Request:
     stages: Sequence[str] = ()
     inputs: Mapping[str, Shape] | None = None
     train: str | os.PathLike[str] | None = None
+    layers: Mapping[str, type[Layer]] = field(default_factory=lambda: LAYERS)
 
 
 def read_context(net: NetDefinition, request: Request) -> Context:
@@ -140,26 +144,25 @@ def read_context(net: NetDefinition, request: Request) -> Context:
     state = name_losses(filter_state(written, phase, request.level, tuple(request.stages)))
     located = locate(state, request.sources)
     wiring = trace(state.layers)
-    reader = _Reader(state, located, wiring, phase, InputShapes(request.inputs or {}), weighted=bool(request.sources))
+    reader = _Reader(state, located, wiring, phase, request)
     readings = tuple(reader.read(i) for i in range(len(state.layers)))
     train = upgrade(read_net(request.train)) if request.train is not None else None
     return Context(
         written, state, phase, readings, wiring, bool(request.sources), located, request.inputs or {}, train,
-        tuple(reader.findings),
+        tuple(reader.findings), request.layers,
     )  # fmt: skip
 
 
 class _Reader:
-    def __init__(
-        self, net: NetDefinition, located: Located, wiring: Wiring, phase: str, inputs: InputShapes, *, weighted: bool
-    ) -> None:
-        self.net, self.located, self.wiring, self.phase, self.inputs = net, located, wiring, phase, inputs
-        self.weighted = weighted
+    def __init__(self, net: NetDefinition, located: Located, wiring: Wiring, phase: str, request: Request) -> None:
+        self.net, self.located, self.wiring, self.phase = net, located, wiring, phase
+        self.inputs = InputShapes(request.inputs or {})
+        self.weighted, self.layers = bool(request.sources), request.layers
         self.shapes: dict[int, Shape] = {}  # by identity of the value
         self.findings: list[Finding] = []
         for value in wiring.values:
-            if value.maker is None and value.blob in inputs.given:
-                self.shapes[id(value)] = inputs.given[value.blob]
+            if value.maker is None and value.blob in self.inputs.given:
+                self.shapes[id(value)] = self.inputs.given[value.blob]
 
     def read(self, index: int) -> Reading:
         definition, found = self.net.layers[index], self.located.blobs[index]
@@ -178,7 +181,7 @@ class _Reader:
 
     def _typed(self, definition: LayerDefinition, found: tuple[Blob | None, ...]) -> Layer:
         single = replace(self.net, layers=(definition,))
-        typed, _ = read_layers(single, Located((found,)), LAYERS, self.phase)
+        typed, _ = read_layers(single, Located((found,)), self.layers, self.phase)
         return typed[0]
 
     def _shaped(self, reading: Reading) -> Reading:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 from xml.etree import ElementTree as ET
 
@@ -22,6 +23,24 @@ _GITHUB_LEVELS = {"error": "error", "warning": "warning", "info": "notice"}
 
 def text(reports: Sequence[Report]) -> str:
     """For people: place, rule, the line with a caret, and what to do; a line of totals at the end."""
+    return "\n".join([*_findings(reports, lambda rule: f"  {rule.hint}"), summary(reports)])
+
+
+def explained(reports: Sequence[Report]) -> str:
+    """The same, with why it matters."""
+    return "\n".join([*_findings(reports, lambda rule: f"  {rule.why}\n  {rule.hint}"), summary(reports)])
+
+
+def errors(reports: Sequence[Report]) -> str:
+    """Errors only; nothing where there are none."""
+    severe = [
+        replace(report, findings=tuple(f for f in report.findings if RULES[f.code].severity == "error"))
+        for report in reports
+    ]
+    return "\n".join(_findings(severe, lambda rule: f"  {rule.hint}"))
+
+
+def _findings(reports: Sequence[Report], advice: Callable[[Rule], str]) -> list[str]:
     lines: list[str] = []
     for report in reports:
         findings = report.findings
@@ -32,8 +51,8 @@ def text(reports: Sequence[Report]) -> str:
             if excerpt:
                 lines.append(excerpt)
             if i + 1 == len(findings) or findings[i + 1].code != finding.code:  # say it once for several in a row
-                lines.append(f"  {rule.hint}")
-    return "\n".join([*lines, summary(reports)])
+                lines.append(advice(rule))
+    return lines
 
 
 def summary(reports: Sequence[Report]) -> str:

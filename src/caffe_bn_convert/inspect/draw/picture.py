@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
     from caffe_bn_convert.caffe.definition import NetDefinition
     from caffe_bn_convert.inspect.model import Inspection
+    from caffe_bn_convert.layers.base import Layer
     from caffe_bn_convert.net.dim import Shape
     from caffe_bn_convert.net.ir import Graph, Node
 
@@ -95,6 +96,7 @@ def pictures(
     level: int = 0,
     stages: Sequence[str] = (),
     shapes: Mapping[str, Shape] | None = None,
+    layers: Mapping[str, type[Layer]] = LAYERS,
 ) -> tuple[Picture, ...]:
     """The net without its losses as it is, and, where it has BatchNorm to fold, as it is afterwards.
 
@@ -102,6 +104,7 @@ def pictures(
         net: as it was read, not upgraded.
         phase, level, stages: its state.
         shapes: input shapes by blob name.
+        layers: the layer types by Caffe's name.
 
     Raises:
         ConversionError: the net cannot be built.
@@ -111,7 +114,7 @@ def pictures(
     net, _ = leave_out_losses(filter_state(net, phase, level, tuple(stages)))
     located = Located(((),) * len(net.layers))
     inputs = InputShapes(shapes or {})
-    before, _ = build(net, located, LAYERS, phase=phase, inputs=inputs, weights_needed=False)
+    before, _ = build(net, located, layers, phase=phase, inputs=inputs, weights_needed=False)
     after = fold_batchnorm(_with_numbers(before))
     folds = _folds(before, after)
     if not folds:

@@ -20,11 +20,11 @@ if TYPE_CHECKING:
 
 
 def unknown_fields(context: Context) -> Iterator[Finding]:
-    """NET003. Layers of unknown types may have what fields they like."""
+    """NET003. Layers of unknown types, and of plug-ins, may have what fields they like."""
     for unknown in context.written.unknown:
         yield _finding(unknown, Where(context.written.file))
     for layer in context.written.layers:
-        if layer.type in LAYERS or layer.type in LEFT_OUT:
+        if _is_ours(layer.type, context) or layer.type in LEFT_OUT:
             for unknown in layer.unknown:
                 yield _finding(unknown, Where(context.written.file, layer=layer.name, type=layer.type))
 
@@ -32,11 +32,15 @@ def unknown_fields(context: Context) -> Iterator[Finding]:
 def calibrated(context: Context) -> Iterator[Finding]:
     """QUANT001."""
     for layer in context.net.layers:
-        for finding in quantised(layer, context.phase) if layer.type in LAYERS else ():
+        for finding in quantised(layer, context.phase) if _is_ours(layer.type, context) else ():
             yield replace(finding, where=field_place(layer, context.net, "quantization_param"))
 
 
 CHECKS = (unknown_fields, calibrated)
+
+
+def _is_ours(kind: str, context: Context) -> bool:
+    return kind in LAYERS and context.layers.get(kind) is LAYERS[kind]
 
 
 def _finding(unknown: Unknown, outer: Where) -> Finding:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from caffe_bn_convert.errors import ConversionError
-from caffe_bn_convert.layers import LAYERS
 from caffe_bn_convert.layers.base import Source
 from caffe_bn_convert.layers.dense import InnerProduct
 from caffe_bn_convert.layers.inputs import DataSource
@@ -78,7 +77,7 @@ def _of_data(context: Context, blob: str) -> Shape | None:
     """One picture of a data layer of another state, or of the training net."""
     layers = (*context.written.layers, *(context.train.layers if context.train else ()))
     for layer in layers:
-        cls = LAYERS.get(layer.type)
+        cls = context.layers.get(layer.type)
         if cls is None or not issubclass(cls, DataSource) or blob not in layer.parameter.top:
             continue
         try:
