@@ -39,7 +39,7 @@ Exit codes:
   2  usage
   3  an input file cannot be read
   4  a layer or parameter is not supported, or Caffe would refuse the net
-  5  refused by a rule (--allow CODE takes Caffe's own meaning, or what the rule names)
+  5  refused by a rule (--allow CODE takes what the rule offers)
   6  the execution provider that was asked for did not run
   7  the output cannot be written
   8  over a resource limit

@@ -57,9 +57,10 @@ def command(
     """Convert a Caffe net to ONNX, and prove that the result computes what Caffe computes.
 
     \b
-        caffe-bn-convert deploy.prototxt weights.caffemodel -o out.onnx
-        caffe-bn-convert deploy.prototxt weights.caffemodel -o out.onnx --batch dynamic
-        caffe-bn-convert train_val.prototxt weights.caffemodel -o out.onnx --as-deploy --shape data=1x3x224x224
+        caffe-bn-convert deploy.prototxt net.caffemodel -o out.onnx
+        caffe-bn-convert deploy.prototxt net.caffemodel --batch dynamic -o n.onnx
+        caffe-bn-convert train_val.prototxt net.caffemodel -o out.onnx \\
+            --as-deploy --shape data=1x3x224x224
 
     CAFFEMODEL may be a .caffemodel, a .caffemodel.h5, several of them separated by commas, or be left out for a net
     without parameters.

@@ -32,7 +32,7 @@ def command(
     \b
         caffe-bn-convert deploy train_val.prototxt -o deploy.prototxt
         caffe-bn-convert deploy train_val.prototxt --diff
-        caffe-bn-convert deploy train_val.prototxt --shape data=1x1x28x28 --drop-dropout
+        caffe-bn-convert deploy train_val.prototxt --shape data=1x1x28x28
 
     Data layers become Input. Losses and Accuracy go; of SoftmaxWithLoss the Softmax stays, as "prob". BatchNorm uses
     its stored statistics. Fillers, learning rates and rules go. Everything else stays as it was written.

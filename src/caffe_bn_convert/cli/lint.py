@@ -65,7 +65,8 @@ def command(
 
     \b
         caffe-bn-convert lint deploy.prototxt
-        caffe-bn-convert lint deploy.prototxt weights.caffemodel --train train_val.prototxt
+        caffe-bn-convert lint deploy.prototxt net.caffemodel
+        caffe-bn-convert lint deploy.prototxt --train train_val.prototxt
         caffe-bn-convert lint deploy.prototxt --select BN --format github
         caffe-bn-convert lint deploy.prototxt --fix
         caffe-bn-convert lint --explain BN004

@@ -29,8 +29,9 @@ def command(
     """Prove that an ONNX file computes what a Caffe net computes, whoever made it.
 
     \b
-        caffe-bn-convert verify deploy.prototxt weights.caffemodel model.onnx
-        caffe-bn-convert verify deploy.prototxt weights.caffemodel model.onnx --input data=cat.jpg --report proof.html
+        caffe-bn-convert verify deploy.prototxt net.caffemodel model.onnx
+        caffe-bn-convert verify deploy.prototxt net.caffemodel model.onnx \\
+            --input data=cat.jpg --report proof.html
 
     Outputs are matched by name, else by position and shape. Exit code 1 says that the file is wrong, or that nothing
     was seen that could have told right from wrong.
