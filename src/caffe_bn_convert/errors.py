@@ -21,12 +21,12 @@ Code that finds a fault says *what* is wrong and what to do; the boundary that k
 
 from __future__ import annotations
 
-from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, ClassVar
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Sequence
+    from types import TracebackType
 
     from caffe_bn_convert.verify.report.model import Report
 
@@ -194,17 +194,28 @@ class ResourceLimitError(ConversionError):
     exit_code = 8
 
 
-@contextmanager
-def at(where: Where) -> Iterator[None]:
+class at:  # noqa: N801  (it is read as a word)
     """Tell errors that leave this block where they happened.
+
+    Args:
+        where: the place, or what tells it; that is asked only if something is wrong.
 
     Example::
 
         with at(Where(layer="conv1", type="Convolution")):
             layer = Convolution.read(parameters)
     """
-    try:
-        yield
-    except ConversionError as error:
-        error.locate(where)
-        raise
+
+    __slots__ = ("_where",)
+
+    def __init__(self, where: Where | Callable[[], Where]) -> None:
+        self._where = where
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(
+        self, _kind: type[BaseException] | None, error: BaseException | None, _traceback: TracebackType | None
+    ) -> None:
+        if isinstance(error, ConversionError):
+            error.locate(self._where if isinstance(self._where, Where) else self._where())

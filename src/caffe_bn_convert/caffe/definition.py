@@ -42,10 +42,10 @@ class LayerDefinition:
         values = self.parameter.DESCRIPTOR.fields_by_name["type"].enum_type.values_by_number
         return str(values[self.parameter.type].name)
 
-    def where(self) -> Where:
-        """The layer's place, for messages; the file is added further out."""
+    def where(self, file: str | None = None) -> Where:
+        """The layer's place, for messages; without ``file`` that is added further out."""
         line = self.text.line if self.text is not None else None
-        return Where(line=line, layer=self.name, type=self.type)
+        return Where(file, line, None, self.name, self.type)
 
 
 @dataclass(frozen=True, slots=True)

@@ -37,9 +37,12 @@ def statistics(w: Sequence[Blob]) -> tuple[Float64, Float64]:
     Source: batch_norm_layer.cpp, Forward_cpu: ``scale_factor = blobs_[2] == 0 ? 0 : 1 / blobs_[2]``. A factor of 0
     thus gives mean 0 and variance 0. Computed in float64.
     """
-    factor = float(w[2].read64()[0])
-    inverse = 0.0 if factor == 0 else 1.0 / factor
+    inverse = _inverse(float(w[2].read64()[0]))
     return w[0].read64() * inverse, w[1].read64() * inverse
+
+
+def _inverse(factor: float) -> float:
+    return 0.0 if factor == 0 else 1.0 / factor
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +96,7 @@ class BatchNorm(Layer):
             yield Finding("BN001", "its third blob, the moving-average factor, is 0: it never saw data")
         elif not factor > 0 or np.isinf(factor):
             yield Finding("BN002", f"its third blob, the moving-average factor, is {factor:g}")
-        bad = np.flatnonzero(~(statistics(w)[1] + self.eps > 0))
+        bad = np.flatnonzero(~(w[1].read64() * _inverse(factor) + self.eps > 0))
         if len(bad):
             yield Finding("BN009", f"variance + eps is not above 0 in {len(bad)} channels, the first is {bad[0]}")
 

@@ -103,7 +103,7 @@ def build(
         views = list(wires.views)
         for i, layer in enumerate(typed):
             builder.add_views(views, i)
-            with at(net.layers[i].where()):
+            with at(net.layers[i].where):
                 builder.add(net.layers[i], layer, wires.bottoms[i], wires.tops[i], located.blobs[i], weights_needed)
         builder.add_views(views, len(typed))
         builder.check_given_shapes()
@@ -119,7 +119,7 @@ def read_layers(
     errors: list[ConversionError] = []
     for definition, blobs in zip(net.layers, located.blobs, strict=True):
         try:
-            with at(definition.where()):
+            with at(definition.where):
                 typed.append(
                     _read(definition, tuple(b.shape for b in blobs if b is not None) if blobs else None, layers, phase)
                 )
@@ -228,7 +228,7 @@ class _Builder:
             return
         given = tuple(self.shapes[name] for name in bottoms)
         expected = layer.parameters(given)
-        where = replace(definition.where(), file=self.net.file)
+        where = definition.where(self.net.file)
         for parameter in expected:
             check_blob(parameter.shape, f"the {parameter.role}")
         self._take_shapes(definition, given, tops, layer.shapes(given))

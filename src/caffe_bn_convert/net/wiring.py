@@ -84,7 +84,7 @@ def wire(layers: Sequence[LayerDefinition], sources: Sequence[bool]) -> Wires:
     bottoms: list[tuple[int, ...]] = []
     tops: list[tuple[int, ...]] = []
     for index, (layer, source) in enumerate(zip(layers, sources, strict=True)):
-        with at(layer.where()):
+        with at(layer.where):
             if not all((*layer.parameter.bottom, *layer.parameter.top)):
                 raise UnsupportedError('a blob is called "", which ONNX has no word for', hint="give it a name")
             bottoms.append(tuple(versions.read(blob, index) for blob in layer.parameter.bottom))

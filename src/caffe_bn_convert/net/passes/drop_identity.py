@@ -30,7 +30,7 @@ def drop_identity(graph: Graph) -> Graph:
     for node in graph.nodes:
         bottoms = tuple(same.get(name, name) for name in node.bottoms)
         if not isinstance(node.layer, Identity):
-            kept.append(replace(node, bottoms=bottoms))
+            kept.append(node if bottoms == node.bottoms else replace(node, bottoms=bottoms))
             continue
         copied = []
         for top in node.tops:
@@ -54,9 +54,12 @@ def _renamed(graph: Graph, taken: dict[str, str], same: dict[str, str]) -> Graph
     def new(name: str) -> str:
         return taken.get(name, name)
 
-    nodes = tuple(
-        replace(node, bottoms=tuple(map(new, node.bottoms)), tops=tuple(map(new, node.tops))) for node in graph.nodes
-    )
+    def renamed(node: Node) -> Node:
+        if taken.keys().isdisjoint((*node.bottoms, *node.tops)):
+            return node
+        return replace(node, bottoms=tuple(map(new, node.bottoms)), tops=tuple(map(new, node.tops)))
+
+    nodes = tuple(map(renamed, graph.nodes))
     present = {name for node in nodes for name in node.tops} | set(graph.inputs)
     shapes: dict[str, Shape] = {new(name): shape for name, shape in graph.shapes.items() if name not in same}
     return replace(graph, nodes=nodes, shapes={name: shape for name, shape in shapes.items() if name in present})
