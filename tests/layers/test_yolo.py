@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import math
+import time
 
 import numpy as np
 import pytest
 
 import caffe_bn_convert as cbc
-from tests.golden import values
+from tests.golden import LEVELS, run, values
 from tests.layers.judged import check_by_oracle
 from tests.nets import input_layer, layer, write_net
 
@@ -73,6 +74,37 @@ def test_yolo_3_by_its_own_loops(tmp_path, least):
     np.testing.assert_allclose(wanted[0, 0], by_hand, rtol=1e-5, atol=1e-5)
 
 
+@pytest.mark.parametrize(("growth", "corners"), [(-200, [0.5, 0, 0.5, 1]), (200, [-np.inf, 0, np.inf, 1])])
+def test_a_box_without_an_area_or_an_endless_one_drops_nothing(tmp_path, growth, corners):
+    """By hand: its overlap with itself is 0/0 or inf/inf, so it keeps all its classes; the other box keeps its best."""
+    rest = "num_classes: 3 num_box: 2 mask_group_num: 1 mask: [0, 1] biases: [1, 1, 1, 1] anchors_scale: 1"
+    text = input_layer(1, 16, 1, 1) + layer(
+        "Yolov3DetectionOutput", "y", rest=f"yolov3_detection_output_param {{ {rest} confidence_threshold: 0.1 }}"
+    )
+    ordinary, odd = [0, 0, 0, 0, 50, 1, 3, 2], [0, 0, growth, 0, 50, 0, -1, 4]
+    x = np.array([*ordinary, *odd], np.float32).reshape(1, 16, 1, 1)
+    rows = check_by_oracle(tmp_path, text, {"data": x})["y"][0, 0]
+    wanted = [(3, 4, corners), (2, 3, [0, 0, 1, 1]), (1, 0, corners), (2, -1, corners)]
+    np.testing.assert_allclose(rows, [[0, label, sigmoid(t), *box] for label, t, box in wanted], rtol=1e-6)
+
+
+def test_a_head_of_80_classes_whose_scores_are_all_likely_takes_seconds(tmp_path):
+    """YOLO 3 at 416 x 416: 851,760 candidates. Compared with each other one by one they would take minutes."""
+    biases = "10,13,16,30,33,23,30,61,62,45,59,119,116,90,156,198,373,326"
+    rest = f"num_classes: 80 biases: [{biases}] mask: [6, 7, 8, 3, 4, 5, 0, 1, 2] mask_group_num: 3"
+    text = "".join(input_layer(1, 255, side, side, name=f"d{side}") for side in (13, 26, 52))
+    text += layer(
+        "Yolov3DetectionOutput", "y", "d13 d26 d52",
+        rest=f"yolov3_detection_output_param {{ {rest} anchors_scale: [32, 16, 8] confidence_threshold: 0 }}",
+    )  # fmt: skip
+    conversion = cbc.convert(write_net(tmp_path, text)[0], allow="all")
+    inputs = {f"d{side}": 3 * values(f"d{side}", 1, 255, side, side) for side in (13, 26, 52)}
+    start = time.perf_counter()
+    rows = run(conversion, inputs, LEVELS[0])["y"]
+    assert rows.shape[2] > 2000
+    assert time.perf_counter() - start < 20
+
+
 @pytest.mark.parametrize("kind", ["Yolov3DetectionOutput", "YoloDetectionOutput"])
 @pytest.mark.parametrize("batch", [1, 2])
 @pytest.mark.parametrize("least", [0.01, 0.3, 0.999])
@@ -107,6 +139,8 @@ def test_region(tmp_path, rest, shape):
         ("Yolov3DetectionOutput", V3.replace("[2, 3, 0, 1]", "[2, 9, 0, 1]"), "not given"),
         ("Yolov3DetectionOutput", V3 + " gaussian_box: true", 'the field "gaussian_box"'),
         ("Yolov3DetectionOutput", V3.replace("num_classes: 4", "num_classes: 5"), "need 20 channels"),
+        ("Yolov3DetectionOutput", V3.replace("0.45", "0"), "above 0"),
+        ("YoloDetectionOutput", V2.replace("3.42", "-3.42"), "negative"),
         ("YoloDetectionOutput", V2 + " coords: 5", "coords must be 4"),
         ("YoloDetectionOutput", V2.replace("num_box: 2", "num_box: 3"), "need 6 biases"),
     ],

@@ -9,7 +9,8 @@ from caffe_bn_convert.layers.detect.extended import DetectionOutputExtended
 from caffe_bn_convert.layers.detect.output import DetectionOutput
 from caffe_bn_convert.layers.detect.prior_box import PriorBox
 from caffe_bn_convert.layers.detect.proposal import Proposal, Python
-from caffe_bn_convert.layers.detect.yolo import RegionYolo, YoloDetectionOutput, Yolov3DetectionOutput
+from caffe_bn_convert.layers.detect.region import RegionYolo
+from caffe_bn_convert.layers.detect.yolo import YoloDetectionOutput, Yolov3DetectionOutput
 
 if TYPE_CHECKING:
     from caffe_bn_convert.layers.base import Layer

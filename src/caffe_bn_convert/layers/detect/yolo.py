@@ -1,4 +1,4 @@
-"""YOLO's heads: YoloDetectionOutput, Yolov3DetectionOutput (MobileNet-YOLO's forks), RegionYolo (OpenVINO's)."""
+"""The heads of MobileNet-YOLO's forks: YoloDetectionOutput and Yolov3DetectionOutput."""
 
 from __future__ import annotations
 
@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 
 from caffe_bn_convert.errors import UnsupportedError
-from caffe_bn_convert.layers.base import Layer, Shapes, Source, canonical_axis, require
+from caffe_bn_convert.export.elem_types import BOOL, FLOAT
+from caffe_bn_convert.layers.base import Layer, Shapes, Source, require
 from caffe_bn_convert.layers.detect.greedy import just_below, suppressed
 from caffe_bn_convert.layers.dialect import only
-from caffe_bn_convert.net.dim import Shape, Symbol, fixed, show, volume
+from caffe_bn_convert.net.dim import Symbol, fixed, volume
 from caffe_bn_convert.net.limits import check_constant
 
 if TYPE_CHECKING:
@@ -64,23 +65,18 @@ class YoloHead(Layer):
 
     def emit(self, e: Emitter, x: Sequence[Tensor], w: Sequence[Blob]) -> Sequence[str]:  # noqa: ARG002
         """Sigmoid and Exp, then one NonMaxSuppression over everything."""
-        parts = [self._map(e, t, i) for i, t in enumerate(x)]
-        boxes, scores, labels = (
-            e.op("Concat", *(part[i] for part in parts), axis=0) if len(parts) > 1 else parts[0][i] for i in range(3)
-        )
-        count = sum(int(volume(t.shape)) for t in x)
-        kept = suppressed(
-            e, e.op("Unsqueeze", boxes, e.ints([0], "axes")), e.op("Unsqueeze", scores, e.ints([0, 1], "axes")),
-            just_below(self.threshold), self.least, count,
-        )  # fmt: skip
-        score, label = (
-            e.op("Unsqueeze", e.op("Gather", value, kept, axis=0), e.ints([1], "axes")) for value in (scores, labels)
-        )
-        rows = e.op("Concat", e.op("Sub", score, score), label, score, e.op("Gather", boxes, kept, axis=0), axis=1)
-        return [self._or_nothing(e, rows, fixed(x[0].shape[:1])[0])]
+        return [self._or_nothing(e, self._rows(e, x), fixed(x[0].shape[:1])[0])]
 
-    def _cells(self, e: Emitter, x: Tensor, index: int) -> tuple[str, list[str]]:
-        """The boxes, (places, 4), and what else is in each place: objectness and classes, (places, 1 + classes)."""
+    def _rows(self, e: Emitter, x: Sequence[Tensor]) -> str:
+        """What is found: (rows, 7)."""
+        raise NotImplementedError
+
+    def _places(self, x: Sequence[Tensor]) -> int:
+        """How many boxes the bottoms predict."""
+        return sum(int(volume(t.shape)) // (5 + self.classes) for t in x)
+
+    def _cells(self, e: Emitter, x: Tensor, index: int) -> tuple[str, str, list[str]]:
+        """Centre and size of each box, (places, 2), and what else is there: objectness and classes, (places, …)."""
         n, _, side, _ = fixed(x.shape)
         anchors = self.anchors[index]
         check_constant(side * side * len(anchors) * 2, "the corners of its cells")
@@ -93,14 +89,10 @@ class YoloHead(Layer):
         centre = e.op("Div", e.op("Add", e.op("Sigmoid", offset), e.constant(corner, "cells")), _number(e, side))
         sides = np.array(anchors, np.float64).astype(F32)
         extent = e.op("Mul", e.op("Exp", size), e.constant(sides, "anchors"))
-        half = e.op("Div", e.op("Div", extent, _number(e, side * self.units[index])), _number(e, 2))
-        boxes = e.op("Concat", e.op("Sub", centre, half), e.op("Add", centre, half), axis=4)
+        extent = e.op("Div", extent, _number(e, side * self.units[index]))
         flat = e.op("Reshape", rest, e.ints([-1, 1 + self.classes], "shape"))
-        return e.op("Reshape", boxes, e.ints([-1, 4], "shape")), e.split(flat, [1, self.classes], 1)
-
-    def _map(self, e: Emitter, x: Tensor, index: int) -> tuple[str, str, str]:
-        """Boxes (n, 4), scores (n,) and labels (n,) of one bottom."""
-        raise NotImplementedError
+        centre, extent = (e.op("Reshape", value, e.ints([-1, 2], "shape")) for value in (centre, extent))
+        return centre, extent, e.split(flat, [1, self.classes], 1)
 
     def _or_nothing(self, e: Emitter, rows: str, images: int) -> str:
         """Caffe's rows for "nothing found" where there are none, and two leading axes."""
@@ -115,6 +107,42 @@ class YoloHead(Layer):
 
 def _number(e: Emitter, value: float) -> str:
     return e.constant(float(value), "by")
+
+
+def _joined(e: Emitter, maps: Sequence[tuple[str, ...]]) -> list[str]:
+    """The values of all bottoms, one behind the other."""
+    return [e.op("Concat", *parts, axis=0) if len(parts) > 1 else parts[0] for parts in zip(*maps, strict=True)]
+
+
+def corners(e: Emitter, centre: str, extent: str) -> str:
+    """Boxes as (places, 4): xmin, ymin, xmax, ymax."""
+    half = e.op("Div", extent, _number(e, 2))
+    return str(e.op("Concat", e.op("Sub", centre, half), e.op("Add", centre, half), axis=1))
+
+
+def listed(e: Emitter, boxes: str, scores: str, labels: str) -> str:
+    """Rows of the image 0 from (rows, 4), (rows,) and (rows,)."""
+    score, label = (e.op("Unsqueeze", value, e.ints([1], "axes")) for value in (scores, labels))
+    return str(e.op("Concat", e.op("Sub", score, score), label, score, boxes, axis=1))
+
+
+def best_class(e: Emitter, objectness: str, classes: str) -> tuple[str, str]:
+    """YOLO 2's score and class, from 0 on, of each place: (places,) each."""
+    likely = e.op("Softmax", classes, axis=1)
+    best = e.reduce("Max", likely, [1], keepdims=True)
+    score = e.op("Squeeze", e.op("Mul", e.op("Sigmoid", objectness), best), e.ints([1], "axes"))
+    return score, e.op("Cast", e.op("ArgMax", likely, axis=1, keepdims=0), to=FLOAT)
+
+
+def threshold_of(value: float) -> float:
+    """An ``nms_threshold``.
+
+    Raises:
+        UnsupportedError: it is not above 0.
+    """
+    if not value > 0:
+        raise UnsupportedError(f"nms_threshold {value:g} leaves one box only; it must be above 0")
+    return value
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,18 +160,25 @@ class YoloDetectionOutput(YoloHead):
         require(p.HasField("num_classes") and p.num_classes > 0, "yolo_detection_output_param needs num_classes")
         require(p.coords == 4, "coords must be 4")
         require(0 < p.num_box <= len(p.biases) // 2, f"{p.num_box} boxes need {2 * p.num_box} biases")
-        anchors = _pairs(p.biases)[: p.num_box]
+        anchors = anchors_of(p.biases)[: p.num_box]
         least = just_below(p.confidence_threshold)
         name = source.definition.name
-        return cls(name, p.num_classes, (anchors,) * source.bottoms, (1.0,) * source.bottoms, least, p.nms_threshold)
+        threshold = threshold_of(p.nms_threshold)
+        return cls(name, p.num_classes, (anchors,) * source.bottoms, (1.0,) * source.bottoms, least, threshold)
+
+    def _rows(self, e: Emitter, x: Sequence[Tensor]) -> str:
+        boxes, scores, labels = _joined(e, [self._map(e, t, i) for i, t in enumerate(x)])
+        kept = suppressed(
+            e, e.op("Unsqueeze", boxes, e.ints([0], "axes")), e.op("Unsqueeze", scores, e.ints([0, 1], "axes")),
+            just_below(self.threshold), self.least, self._places(x),
+        )  # fmt: skip
+        return listed(e, *(e.op("Gather", value, kept, axis=0) for value in (boxes, scores, labels)))
 
     def _map(self, e: Emitter, x: Tensor, index: int) -> tuple[str, str, str]:
-        boxes, (objectness, classes) = self._cells(e, x, index)
-        likely = e.op("Softmax", classes, axis=1)
-        best = e.reduce("Max", likely, [1], keepdims=True)
-        score = e.op("Squeeze", e.op("Mul", e.op("Sigmoid", objectness), best), e.ints([1], "axes"))
-        label = e.op("Cast", e.op("ArgMax", likely, axis=1, keepdims=0), to=1)
-        return boxes, score, e.op("Add", label, _number(e, 1))
+        """Boxes (places, 4), scores (places,) and labels (places,) of one bottom."""
+        centre, extent, (objectness, classes) = self._cells(e, x, index)
+        score, label = best_class(e, objectness, classes)
+        return corners(e, centre, extent), score, e.op("Add", label, _number(e, 1))
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,7 +197,7 @@ class Yolov3DetectionOutput(YoloHead):
                 "masks and num_boxes are OpenVINO's dialect, which leaves out the suppression's rule"
             )
         require(p.HasField("num_classes") and p.num_classes > 0, "yolov3_detection_output_param needs num_classes")
-        groups, biases, scales = p.mask_group_num, _pairs(p.biases), tuple(float(s) for s in p.anchors_scale)
+        groups, biases, scales = p.mask_group_num, anchors_of(p.biases), tuple(float(s) for s in p.anchors_scale)
         require(groups == source.bottoms, f"mask_group_num is {groups}, but it has {source.bottoms} bottoms")
         require(len(scales) >= groups, "anchors_scale needs a number for each bottom")
         require(len(p.mask) >= groups * p.num_box, f"mask needs {groups * p.num_box} numbers")
@@ -170,75 +205,59 @@ class Yolov3DetectionOutput(YoloHead):
         step = len(p.mask) // groups
         anchors = tuple(tuple(biases[p.mask[i * step + j]] for j in range(p.num_box)) for i in range(groups))
         name, least = source.definition.name, float(F32(p.confidence_threshold))
-        return cls(name, p.num_classes, anchors, scales[:groups], least, p.nms_threshold)
+        return cls(name, p.num_classes, anchors, scales[:groups], least, threshold_of(p.nms_threshold))
+
+    def _rows(self, e: Emitter, x: Sequence[Tensor]) -> str:
+        """A box drops its own other classes, if it overlaps itself; so one box a place is enough for the suppression.
+
+        A box without a size, or with an endless one, overlaps nothing, not even itself: it stays with all its classes.
+        """
+        boxes, alone, scores = _joined(e, [self._map(e, t, i) for i, t in enumerate(x)])
+        best = e.op("ArgMax", scores, axis=1, keepdims=1)
+        label = e.constant(np.arange(self.classes)[None], "labels", np.int64)
+        first = self._suppressed(e, boxes, alone, e.reduce("Max", scores, [1], keepdims=True), self._places(x))
+        likely = e.op("Greater", scores, e.constant(self.least, "confidence_threshold"))
+        kept = e.op("Or", e.op("And", first, e.op("Equal", best, label)), e.op("And", alone, likely))
+        found = e.op("Transpose", e.op("NonZero", kept), perm=[1, 0])
+        every = e.op("GatherND", scores, found)
+        score, order = e.op("TopK", every, e.op("Shape", every), outputs=2, axis=0)
+        place, number = (
+            e.op("Squeeze", part, e.ints([1], "axes"))
+            for part in e.split(e.op("Gather", found, order, axis=0), [1, 1], 1)
+        )
+        labels = e.op("Add", e.op("Cast", number, to=FLOAT), _number(e, 1))
+        return listed(e, e.op("Gather", boxes, place, axis=0), score, labels)
+
+    def _suppressed(self, e: Emitter, boxes: str, alone: str, score: str, places: int) -> str:
+        """Which places are kept for their best class, (places, 1); those of ``alone`` do not take part."""
+        score = e.op("Where", alone, e.constant(-np.inf, "nothing"), score)
+        kept = suppressed(
+            e, e.op("Unsqueeze", boxes, e.ints([0], "axes")),
+            e.op("Unsqueeze", e.op("Transpose", score, perm=[1, 0]), e.ints([0], "axes")),
+            just_below(self.threshold), self.least, places,
+        )  # fmt: skip
+        nothing = e.op("ConstantOfShape", e.ints([places], "places"), value=np.zeros(1, F32))
+        one = e.op("ConstantOfShape", e.op("Shape", kept), value=np.ones(1, F32))
+        marks = e.op("Cast", e.op("ScatterElements", nothing, kept, one, axis=0), to=BOOL)
+        return str(e.op("Unsqueeze", marks, e.ints([1], "axes")))
 
     def _map(self, e: Emitter, x: Tensor, index: int) -> tuple[str, str, str]:
-        boxes, (objectness, classes) = self._cells(e, x, index)
-        count = int(volume(x.shape)) // (5 + self.classes)
-        check_constant(count * self.classes, "its labels")
-        score = e.op("Mul", e.op("Sigmoid", classes), e.op("Sigmoid", objectness))
-        labels = e.constant(np.tile(np.arange(1, self.classes + 1), count), "labels")
-        wide = e.op("Expand", e.op("Unsqueeze", boxes, e.ints([1], "axes")), e.ints([1, self.classes, 1], "shape"))
-        flat = e.op("Reshape", wide, e.ints([-1, 4], "shape"))
-        return flat, e.op("Reshape", score, e.ints([-1], "shape")), labels
+        """Boxes (places, 4), whether they overlap not even themselves (places, 1), and scores (places, classes)."""
+        centre, extent, (objectness, classes) = self._cells(e, x, index)
+        boxes = corners(e, centre, extent)
+        low, high = e.split(boxes, [2, 2], 1)
+        common, area = (_product(e, sides) for sides in (e.op("Sub", high, low), extent))
+        itself = e.op("Div", common, e.op("Sub", e.op("Add", area, area), common))
+        alone = e.op("Not", e.op("Greater", itself, e.constant(just_below(self.threshold), "nms_threshold")))
+        return boxes, alone, e.op("Mul", e.op("Sigmoid", classes), e.op("Sigmoid", objectness))
 
 
-def _pairs(values: Any) -> tuple[tuple[float, float], ...]:
+def _product(e: Emitter, sides: str) -> str:
+    """Width times height, (places, 1)."""
+    return str(e.op("Mul", *e.split(sides, [1, 1], 1)))
+
+
+def anchors_of(values: Any) -> tuple[tuple[float, float], ...]:
+    """``biases``: width and height of each box."""
+    require(all(value >= 0 for value in values), "biases are widths and heights, none may be negative")
     return tuple(zip(values[::2], values[1::2], strict=False))
-
-
-@dataclass(frozen=True, slots=True)
-class RegionYolo(Layer):
-    """Sigmoid of x, y and objectness, softmax over the classes, then flattened (region_yolo_layer.cpp).
-
-    Attributes:
-        coords, classes: the parts of a box, besides its objectness.
-        boxes: how many there are in a cell.
-        axes: the first and the last axis that are flattened.
-    """
-
-    RESTRICTIONS = "4-D; do_softmax: true"
-
-    coords: int
-    classes: int
-    boxes: int
-    axes: tuple[int, int]
-
-    @classmethod
-    def read(cls, source: Source) -> Self:
-        """Reads ``region_yolo_param`` and ``flatten_param``; anchors and mask are for who draws the boxes."""
-        p, flat = source.region_yolo_param, source.flatten_param
-        only(p, ("coords", "classes", "num", "anchors", "mask"))
-        only(flat, ())
-        require(p.coords >= 2 and p.num > 0 and p.classes > 0, "coords, num and classes must be above 0")
-        return cls(p.coords, p.classes, p.num, (flat.axis, flat.end_axis))
-
-    def _flat(self, x: Shape) -> tuple[int, int]:
-        start, end = (canonical_axis(axis, len(x)) for axis in self.axes)
-        require(start <= end, f"axis {self.axes[0]} lies behind end_axis {self.axes[1]}")
-        return start, end + 1
-
-    def shapes(self, bottoms: Shapes) -> Shapes:
-        """The bottom's, with one axis in place of some."""
-        x = bottoms[0]
-        wanted = self.boxes * (self.coords + self.classes + 1)
-        fits = len(x) == 4 and x[1] == wanted
-        require(fits, f"its bottom must have 4 axes and {wanted} channels, it is {show(x)}")
-        start, end = self._flat(x)
-        return ((*x[:start], volume(x[start:end]), *x[end:]),)
-
-    def emit(self, e: Emitter, x: Sequence[Tensor], w: Sequence[Blob]) -> Sequence[str]:  # noqa: ARG002
-        """Split, Sigmoid, Softmax, Concat."""
-        shape = x[0].shape
-        each = (shape[0], self.boxes, self.coords + self.classes + 1, *shape[2:])
-        value = e.reshape(x[0].name, shape, each)
-        place, size, objectness, classes = _apart(e, value, [2, self.coords - 2, 1, self.classes])
-        parts = [e.op("Sigmoid", place), size, e.op("Sigmoid", objectness), e.op("Softmax", classes, axis=2)]
-        joined = e.op("Concat", *(part for part in parts if part), axis=2)
-        return [e.reshape(e.reshape(joined, each, shape), shape, self.shapes((shape,))[0])]
-
-
-def _apart(e: Emitter, value: str, sizes: list[int]) -> list[str]:
-    """Parts of these sizes along axis 2, ``""`` where a size is 0."""
-    found = iter(e.split(value, [size for size in sizes if size], 2))
-    return [next(found) if size else "" for size in sizes]

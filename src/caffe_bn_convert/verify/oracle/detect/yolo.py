@@ -14,6 +14,10 @@ if TYPE_CHECKING:
     from caffe_bn_convert.verify.oracle.layer import Array, Blobs, Layer
 
 
+MOST = 1 << 32
+"""More places than a map has."""
+
+
 def _sigmoid(x: Array) -> Array:
     with np.errstate(over="ignore"):
         return np.asarray(1 / (1 + np.exp(-x)))
@@ -45,17 +49,41 @@ def _located(cells: Array, anchors: Array, scale: int) -> Array:
 
 
 def _overlaps(box: Array, others: Array) -> Array:
-    """``box_iou`` of centre-and-size boxes, float32."""
-    low = np.maximum(box[:2] - box[2:] / 2, others[:, :2] - others[:, 2:] / 2)
-    high = np.minimum(box[:2] + box[2:] / 2, others[:, :2] + others[:, 2:] / 2)
-    side = high - low
-    common = np.where((side < 0).any(axis=1), np.float32(0), side[:, 0] * side[:, 1])
-    with np.errstate(divide="ignore", invalid="ignore"):
-        return np.asarray(common / (box[2] * box[3] + others[:, 2] * others[:, 3] - common))
+    """``box_iou`` of centre-and-size boxes, row by row or one with many, float32."""
+    low = np.maximum(box[..., :2] - box[..., 2:] / 2, others[:, :2] - others[:, 2:] / 2)
+    high = np.minimum(box[..., :2] + box[..., 2:] / 2, others[:, :2] + others[:, 2:] / 2)
+    with np.errstate(all="ignore"):
+        side = high - low
+        common = np.where((side < 0).any(axis=1), np.float32(0), side[:, 0] * side[:, 1])
+        return np.asarray(common / (box[..., 2] * box[..., 3] + others[:, 2] * others[:, 3] - common))
 
 
-Found: TypeAlias = "tuple[Array, Array, Array]"
-"""Boxes (centre and size), scores and labels, in the order in which Caffe comes by them."""
+Found: TypeAlias = "tuple[Array, Array, Array, Array]"
+"""Boxes (centre and size), the places in the map that they are of, scores and labels, as Caffe comes by them."""
+
+
+def _survivors(boxes: Array, places: Array, threshold: np.float32) -> list[int]:
+    """``ApplyNms`` of boxes in falling order: the first one left drops all that it overlaps by ``threshold`` or more.
+
+    Caffe compares each with each. Two things are known without looking: the boxes of one place are the same box, so the
+    best of them drops the others if it overlaps itself; and what has no area, an endless one, or a side that is lost in
+    the rounding of its corners, overlaps nothing.
+    """
+    best = np.zeros(len(boxes), bool)
+    best[np.unique(places, return_index=True)[1]] = True
+    with np.errstate(all="ignore"):
+        area, half = boxes[:, 2] * boxes[:, 3], boxes[:, 2:] / 2
+        thin = (boxes[:, :2] - half == boxes[:, :2] + half).any(axis=1)
+    alone = (area == 0) | ~np.isfinite(area) | thin
+    kept = np.flatnonzero(alone).tolist()
+    left = np.flatnonzero(~alone & (best | ~(_overlaps(boxes, boxes) >= threshold)))
+    rest = boxes[left]
+    while len(left):
+        kept.append(int(left[0]))
+        stays = ~(_overlaps(rest[0], rest) >= threshold)
+        stays[0] = False
+        left, rest = left[stays], rest[stays]
+    return sorted(kept)
 
 
 def _rows(layer: Layer, found: list[Found], threshold: float, images: int) -> list[Array]:
@@ -63,18 +91,16 @@ def _rows(layer: Layer, found: list[Found], threshold: float, images: int) -> li
 
     The image is always 0 and labels count from 1. Caffe's sort is unstable; here equal scores keep their order.
     """
-    boxes, scores, labels = (np.concatenate(parts) for parts in zip(*found, strict=True))
+    boxes, places, scores, labels = (np.concatenate(parts) for parts in zip(*found, strict=True))
     order = np.argsort(-scores, kind="stable")
-    kept: list[int] = []
-    for index in order:
-        if not kept or not (_overlaps(boxes[index], boxes[kept]) >= np.float32(threshold)).any():
-            kept.append(int(index))
-    if not kept:
+    kept = order[_survivors(boxes[order], places[order], np.float32(threshold))]
+    if not len(kept):
         rows = np.full((images, 7), -1, np.float32)
         rows[:, 0] = np.arange(images)
     else:
-        box, half = boxes[kept].astype(np.float64), boxes[kept, 2:].astype(np.float64) / 2
-        corners = np.concatenate([box[:, :2] - half, box[:, :2] + half], axis=1).astype(np.float32)
+        with np.errstate(all="ignore"):
+            box, half = boxes[kept].astype(np.float64), boxes[kept, 2:].astype(np.float64) / 2
+            corners = np.concatenate([box[:, :2] - half, box[:, :2] + half], axis=1).astype(np.float32)
         rows = np.column_stack([np.zeros(len(kept)), labels[kept] + 1, scores[kept], corners])
     return [rows[None, None].astype(layer.dtype)]
 
@@ -95,13 +121,14 @@ def yolo_detection_output(layer: Layer, bottoms: list[Array], _blobs: Blobs) -> 
     if any(x.ndim != 4 or x.shape[2] != x.shape[3] for x in bottoms) or len(anchors) < count:
         raise InvalidNetError("YoloDetectionOutput needs square maps and two biases for each box")
     found: list[Found] = []
-    for bottom in bottoms:
+    for number, bottom in enumerate(bottoms):
         cells = _cells(bottom, count, classes + 5)
         share = _softmax(cells[..., 5:], -1)
         label = share.argmax(axis=-1).reshape(-1)
         score = (_sigmoid(cells[..., 4]) * share.max(axis=-1)).astype(np.float32).reshape(-1)
         good = score >= np.float32(given.number("confidence_threshold", 0.01))
-        found.append((_located(cells, anchors[:count], 1)[good], score[good], label[good]))
+        places = number * MOST + np.flatnonzero(good)
+        found.append((_located(cells, anchors[:count], 1)[good], places, score[good], label[good]))
     return _rows(layer, found, given.number("nms_threshold", 0.45), len(bottoms[0]))
 
 
@@ -126,7 +153,7 @@ def yolov3_detection_output(layer: Layer, bottoms: list[Array], _blobs: Blobs) -
         score = (_sigmoid(cells[..., 5:]) * _sigmoid(cells[..., 4:5])).astype(np.float32).reshape(-1, classes)
         place, label = np.nonzero(score > np.float32(given.number("confidence_threshold", 0.01)))
         boxes = _located(cells, anchors[mask[start : start + count]], scale[number])
-        found.append((boxes[place], score[place, label], label))
+        found.append((boxes[place], number * MOST + place, score[place, label], label))
     return _rows(layer, found, given.number("nms_threshold", 0.45), len(bottoms[0]))
 
 
