@@ -207,7 +207,7 @@ def prove(path: Path, *, runs_only: bool = False) -> tuple[str, str]:
             if 4 * number_of_weights(path, shapes) > MOST_BYTES:
                 return "skipped", f"more than {MOST_BYTES >> 20} MiB of weights"
             write_weights(path, weights, shapes)
-            conversion = converted(path, weights, shapes)
+            conversion = fitted(path, weights, shapes)
             target = Path(folder) / "net.onnx"
             conversion.save(target, verify=False)
             if not runs_only and not conversion.verify(target).passed:
@@ -235,35 +235,45 @@ def converted(path: Path, weights: Path, shapes: Mapping[str, Shape]) -> Convers
     return cbc.convert(path, weights, allow="all", shapes=shapes)
 
 
-def useful(target: Path, conversion: Conversion) -> tuple[str, str]:
-    """Whether the outputs are finite and not constant, for some seeded input.
+def fitted(path: Path, weights: Path, shapes: Mapping[str, Shape]) -> Conversion:
+    """The same with weights that fit what arrives at each layer."""
+    from bench.fitted import fit
 
-    Made weights are no trained ones: numbers may grow from layer to layer until a softmax has but one winner, or the
-    exponential in a box is infinite. So where the usual numbers do not do, smaller ones are tried.
+    conversion = converted(path, weights, shapes)
+    graph = conversion.graph
+    inputs = {name: numbers(conversion, name, tuple(map(int, graph.shapes[name]))) for name in graph.inputs}
+    fit(conversion, path, shapes, inputs)
+    return converted(path, weights, shapes)
+
+
+def useful(target: Path, conversion: Conversion) -> tuple[str, str]:
+    """Whether the outputs are finite and not constant, for the input that the weights were made for.
+
+    A constant that a layer without bottoms writes is no output to speak of.
     """
     import onnxruntime as ort
 
     session = ort.InferenceSession(str(target), providers=["CPUExecutionProvider"])
-    names = [o.name for o in session.get_outputs()]
-    why = ""
-    for size in (1.0, 1e-2, 1e-4):
-        feed = {i.name: numbers(conversion, i.name, i.shape, size) for i in session.get_inputs()}
-        bad = [useless(name, value) for name, value in zip(names, session.run(None, feed), strict=True)]
-        if not any(bad):
-            return "proven", f"{len(conversion.net.layers)} layers"
-        why = why or next(filter(None, bad))
-    return "converted", why
+    feed = {i.name: numbers(conversion, i.name, tuple(i.shape)) for i in session.get_inputs()}
+    written = {top for layer in conversion.net.layers if not layer.parameter.bottom for top in layer.parameter.top}
+    names = [output.name for output in session.get_outputs() if output.name not in written]
+    outputs = zip(names, session.run(names, feed), strict=True)
+    why = next(filter(None, (useless(name, value) for name, value in outputs)), "")
+    return ("converted", why) if why else ("proven", f"{len(conversion.net.layers)} layers")
 
 
-def numbers(conversion: Conversion, name: str, shape: Shape, size: float) -> Any:
-    """What an input of this meaning holds; ordinary numbers are of this size."""
+def numbers(conversion: Conversion, name: str, shape: Shape) -> Any:
+    """What an input of this meaning holds: pictures less their mean where it is an ordinary blob."""
     import numpy as np
 
+    from caffe_bn_convert.verify.inputs.kinds import normal, smooth
     from caffe_bn_convert.verify.inputs.roles import role_of
 
     random = np.random.default_rng(7)
     role = role_of(conversion.net, name)
-    made = random.standard_normal(shape) * size if role is None else role[1](random, tuple(shape), role[2])
+    if role is not None:
+        return role[1](random, shape, role[2]).astype(np.float32)
+    made = smooth(random, shape) - 128 if len(shape) > 2 else normal(random, shape)
     return made.astype(np.float32)
 
 
@@ -273,7 +283,7 @@ def useless(name: str, value: Any) -> str:
 
     if not np.isfinite(value).all():
         return f"{name} is not finite"
-    return f"{name} is constant" if value.size > 1 and value.min() == value.max() else ""
+    return f"{name} is {value.min():g} everywhere" if value.size > 1 and value.min() == value.max() else ""
 
 
 def in_process(path: Path, seconds: float, *, runs_only: bool) -> Result:
