@@ -7,6 +7,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from caffe_bn_convert.caffe.opening import kept_open
 from caffe_bn_convert.collector import collector_off
 
 if TYPE_CHECKING:
@@ -90,6 +91,7 @@ class Conversion:
 
     @cached_property
     @collector_off()
+    @kept_open()
     def model(self) -> Model:
         """The ONNX model, its weights still in the weights file; checked by ``onnx.checker``."""
         from caffe_bn_convert.export.model import check, emit

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from caffe_bn_convert.arguments import allowed, input_shapes, names, weight_files
 from caffe_bn_convert.caffe import caffemodel
+from caffe_bn_convert.caffe.opening import kept_open
 from caffe_bn_convert.caffe.prototxt import read_net
 from caffe_bn_convert.caffe.state import filter_state, phase_of
 from caffe_bn_convert.caffe.upgrade import upgrade
@@ -37,6 +38,7 @@ if TYPE_CHECKING:
 
 
 @collector_off()
+@kept_open()
 def convert(
     prototxt: PathLike,
     weights: PathLike | Sequence[PathLike] | None = None,

@@ -5,10 +5,13 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, replace
 from enum import Enum
+from itertools import groupby
+from operator import attrgetter
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 import numpy as np
 
+from caffe_bn_convert.caffe.opening import opened
 from caffe_bn_convert.errors import InvalidNetError, UnreadableError, Where
 
 if TYPE_CHECKING:
@@ -150,19 +153,10 @@ class Blob:
             flat = self.array.reshape(-1)
             yield from (flat[i : i + max_values] for i in range(0, flat.size, max_values))
             return
-        file: BinaryIO | None = None
-        opened: Path | None = None
-        try:
-            for span in self.spans:
-                if file is None or opened != span.file:
-                    if file is not None:
-                        file.close()
-                    file = open_raw(span.file)
-                    opened = span.file
-                yield from _span_parts(file, span, self.encoding, max_values)
-        finally:
-            if file is not None:
-                file.close()
+        for path, spans in groupby(self.spans, attrgetter("file")):
+            with opened(path) as file:
+                for span in spans:
+                    yield from _span_parts(file, span, self.encoding, max_values)
 
     def _key(self) -> tuple[object, ...]:
         return (self.shape, self.legacy, self.encoding, self.spans, None if self.array is None else id(self.array))
@@ -172,18 +166,6 @@ class Blob:
 
     def __hash__(self) -> int:
         return hash(self._key())
-
-
-def open_raw(path: Path) -> BinaryIO:
-    """``path`` opened for reading without a buffer.
-
-    Raises:
-        UnreadableError: it cannot be opened.
-    """
-    try:
-        return path.open("rb", buffering=0)
-    except OSError as error:
-        raise UnreadableError(f"cannot be opened: {error.strerror}", where=Where(file=str(path))) from error
 
 
 def read_exactly(file: BinaryIO, offset: int, length: int) -> bytearray:

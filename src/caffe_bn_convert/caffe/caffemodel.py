@@ -11,8 +11,9 @@ from dataclasses import replace
 from pathlib import Path
 
 from caffe_bn_convert.caffe import hdf5, wrongfile
-from caffe_bn_convert.caffe.blob import Blob, Encoding, Span, open_raw
+from caffe_bn_convert.caffe.blob import Blob, Encoding, Span
 from caffe_bn_convert.caffe.blobproto import read_blob
+from caffe_bn_convert.caffe.opening import open_raw
 from caffe_bn_convert.caffe.source import Caffemodel, SourceLayer
 from caffe_bn_convert.caffe.v1types import V1_TYPES
 from caffe_bn_convert.caffe.wire import BYTES, VARINT, Wire, key

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 
 import numpy as np
 
-from caffe_bn_convert.caffe.blob import open_raw, shape_text
+from caffe_bn_convert.caffe.blob import shape_text
 from caffe_bn_convert.caffe.blobproto import read_blob
+from caffe_bn_convert.caffe.opening import open_raw
 from caffe_bn_convert.caffe.wire import Wire
 from caffe_bn_convert.caffe.wrongfile import read_head
 from caffe_bn_convert.errors import ConversionError, UnreadableError, Where

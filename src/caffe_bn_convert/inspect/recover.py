@@ -18,7 +18,8 @@ from google.protobuf.message import DecodeError
 from google.protobuf.unknown_fields import UnknownFieldSet
 
 from caffe_bn_convert.caffe import hdf5, schema, wrongfile
-from caffe_bn_convert.caffe.blob import open_raw, read_exactly
+from caffe_bn_convert.caffe.blob import read_exactly
+from caffe_bn_convert.caffe.opening import open_raw
 from caffe_bn_convert.caffe.upgrade import upgrade_net_message
 from caffe_bn_convert.caffe.wire import BYTES, VARINT, Wire, key
 from caffe_bn_convert.errors import ConversionError, UnsupportedError, Where
