@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from caffe_bn_convert.errors import UnsupportedError
-from caffe_bn_convert.export.emitter import Tensor
 from caffe_bn_convert.layers.base import Layer, Shapes, Source, require
 from caffe_bn_convert.layers.inplace import refuse_in_place
 from caffe_bn_convert.layers.pool import Pooling
@@ -19,7 +18,7 @@ if TYPE_CHECKING:
     from typing_extensions import Self
 
     from caffe_bn_convert.caffe.blob import Blob
-    from caffe_bn_convert.export.emitter import Emitter
+    from caffe_bn_convert.export.emitter import Emitter, Tensor
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +105,7 @@ class ICNetSubgraph(Layer):
         """Pooling's nodes, Resize and Add for every branch, in Caffe's order."""
         total = x[0].name
         for pooling, back in self.branches(x[0].shape):
-            pooled = Tensor(pooling.emit(e, x, w)[0], *pooling.shapes((x[0].shape,)))
+            pooled = replace(x[0], name=pooling.emit(e, x, w)[0], shape=pooling.shapes((x[0].shape,))[0])
             total = e.op("Add", total, back.emit(e, [pooled], w)[0])
         return [total]
 
