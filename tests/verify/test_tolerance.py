@@ -70,3 +70,15 @@ def test_groups(shape, expected):
 
 def test_nothing_at_all():
     assert measure(np.zeros((0, 3, 2)), np.zeros((0, 3, 2))).unit.size == 0
+
+def test_an_image_that_is_the_same_all_over_borrows_noise():
+    """Its one number may show no noise by luck, however many pixels have it."""
+    rng = np.random.default_rng(1)
+    exact = rng.normal(size=(1, 8, 24, 24))
+    rounded = (exact + 1e-5 * rng.normal(size=exact.shape)).astype(np.float32)
+    exact[0, 3], rounded[0, 3] = 0.25, 0.25
+    flat, uneven = measure(exact, rounded).unit[0, 3], measure(exact, rounded).unit[0, [0, 1, 2, 4]]
+    assert 1e-6 < flat <= uneven.max()
+    exact[0, 3] = rng.uniform(-0.25, 0.25, (24, 24)).astype(np.float32)
+    rounded[0, 3] = exact[0, 3]
+    assert measure(exact, rounded).unit[0, 3] <= flat / 2

@@ -10,7 +10,8 @@ small one. A group's noise is the largest of three numbers:
 
 - the largest noise that was seen in it;
 - the root mean square over its row, the less the more numbers the group has: a channel of a fully connected layer has
-  one, and a channel that is zero nearly everywhere has few. From :data:`ENOUGH` on it stands for itself;
+  one, and a channel that is zero nearly everywhere, or the same everywhere, has few. From :data:`ENOUGH` on it stands
+  for itself;
 - the noise that is usual for a number of its size: the ninth decile over the row's channels of noise by largest number.
   A channel that is next to nothing beside the others (:data:`FAINT`) says nothing here: dead, but for a little noise, it
   would make the noise of all as large as their numbers.
@@ -42,7 +43,7 @@ SPECK = 2.0**-40
 """Numbers so small beside the value's largest do not matter."""
 
 ENOUGH = 64
-"""With so many numbers other than 0 a group needs no others to tell its noise."""
+"""With so many different numbers other than 0 a group needs no others to tell its noise."""
 
 FAINT = 1 / 16
 """A channel whose largest number is less than this times the row's does not tell what noise is usual."""
@@ -99,7 +100,7 @@ def measure(exact: Array, rounded: Array) -> Noise:
         np.abs(z[part], out=off)
         _finite(off)
         off.max(axis=1, initial=0, out=largest[part])
-        count[part] = np.count_nonzero(off, axis=1)
+        count[part] = np.count_nonzero(off, axis=1) * _different(off)
     return _united(*(a.reshape(rows, channels) for a in (peak, square, largest, count)))
 
 
@@ -114,6 +115,18 @@ def _united(peak: Array, square: Array, largest: Array, count: Array) -> Noise:
     size = np.maximum(largest, borrowed * largest.max(axis=1, keepdims=True))
     noise = np.maximum(np.maximum(peak, np.sqrt(borrowed * row)), usual * largest)
     return Noise(noise + ROUNDOFF * size + SPECK * largest.max() + TINY, largest)
+
+
+def _different(values: Array) -> Array:
+    """Which part of the numbers other than 0 of each group is different from the others, by a sample of them.
+
+    Where an image is the same all over, so is its noise: many pixels tell no more of it than one.
+    """
+    with np.errstate(over="ignore"):
+        sample = np.sort(values[:, :: max(1, values.shape[1] // ENOUGH)].astype(np.float32), axis=1)
+    _finite(sample)
+    different = np.count_nonzero(np.diff(sample, axis=1, prepend=0), axis=1)
+    return np.asarray(different / np.maximum(np.count_nonzero(sample, axis=1), 1))
 
 
 def _finite(values: Array) -> None:
