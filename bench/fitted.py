@@ -6,7 +6,10 @@ caffemodel, before the layer computes what the next ones get:
 - weights of a linear layer are divided by the root mean square of what they make, so that it becomes 1 (Mishkin and
   Matas, "All you need is a good init", 2016: layer-sequential unit variance);
 - mean and variance of a normalisation become those of what arrives, channel by channel. A channel of few numbers
-  has no statistics of its own to speak of: it takes the more of the whole blob's, the fewer it has.
+  has no statistics of its own to speak of: it takes the more of the whole blob's, the fewer it has;
+- shifts behind a normalisation are 1, about, so that most units behind them are awake. Were it half of them, each
+  normalised layer would make small differences larger, by a factor of up to 1.21, and a deep net would be chaotic: its
+  float32 noise as large as its outputs (Yang et al., "A Mean Field Theory of Batch Normalization", 2019).
 
 Sums of branches grow by their number then, not by doubling, and what an exponential gets is of size 1.
 """
@@ -32,6 +35,10 @@ if TYPE_CHECKING:
     from caffe_bn_convert.verify.oracle.layer import Layer, Rule
 
     Array = np.ndarray[Any, np.dtype[Any]]
+
+
+AWAKE = np.float32(1)
+"""Mean of the shifts behind normalisations, in standard deviations."""
 
 
 def fit(
@@ -69,9 +76,11 @@ class _Fitting:
         """The rule, after the layer's blobs were fitted; those that another layer shares stay as that one left them."""
         name = layer.parameter.name
         places = self.places[name]
-        by_role = dict(zip(self.roles.get(name, ()), blobs, strict=False))
+        by_role: dict[str, Any] = dict(zip(self.roles.get(name, ()), blobs, strict=False))
         if not by_role or len(places) < len(blobs) or self.done.intersection(place.offset for place in places):
             return rule(layer, bottoms, blobs)
+        if {"scale", "bias"} <= by_role.keys():
+            by_role["bias"] += AWAKE
         if "variance" in by_role:
             take_statistics(by_role, bottoms[0])
         tops = rule(layer, bottoms, blobs)
