@@ -161,7 +161,7 @@ SAMPLES = {
 PASSED_OVER = {
     "engine", "conv_algorithm", "cudnn_convolution_algo_seeker", "conv_algos_override", "weight_fixed", "dis_mode",
     "gen_mode", "unit_test_mode", "unit_test_fuse_kernel", "use_weight_bias", "bias_term", "update_global_stats",
-    "scale_bias", "hole", "filter_stride",
+    "scale_bias", "hole", "filter_stride", "icnet",
 }  # fmt: skip
 BOTTOMS = {"Eltwise": 2, "Crop": 2, "LSTM": 2, "Input": 0, "MemoryData": 0, "DummyData": 0, "Parameter": 0}
 

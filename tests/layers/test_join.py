@@ -6,6 +6,7 @@ import pytest
 import caffe_bn_convert as cbc
 from tests.golden import OPSETS, cases, check, run, values
 from tests.layers.dynamic import check_dynamic, shape_of
+from tests.layers.judged import check_by_oracle
 from tests.nets import input_layer, layer, write_net
 
 GROUPS = ["Concat", "Slice", "Eltwise", "Split", "Silence", "Filter", "BatchReindex"]
@@ -97,6 +98,9 @@ def test_eltwise_sums(tmp_path, coeff, ops):
     ("shapes", "rest", "message"),
     [
         (((2, 3), (2, 1)), "", "they must have one shape"),
+        (((2, 3), (3,)), "", "they must have one shape"),
+        (((2, 3), (2, 3)), "eltwise_param { axis: 1 }", "they must have one shape"),
+        (((3,), (2, 3)), "", "they must have one shape"),
         (((2, 3), (2, 3)), "eltwise_param { coeff: 2 }", "2 bottoms but 1 coefficients"),
         (((2, 3), (2, 3)), "eltwise_param { operation: PROD coeff: 2 coeff: 1 }", "for operation: SUM"),
     ],
@@ -106,11 +110,47 @@ def test_eltwise_refuses(tmp_path, shapes, rest, message):
 
 
 def test_eltwise_with_an_operation_of_a_fork_is_refused(tmp_path):
-    text = two((2, 3), (2, 3)) + layer("Eltwise", "y", "a b", rest="eltwise_param { operation: DIV }")
+    text = two((2, 3), (2, 3)) + layer("Eltwise", "y", "a b", rest="eltwise_param { operation: SORT }")
     refused(tmp_path, text, "a fork's", cbc.UnsupportedError)
 
 
-@pytest.mark.parametrize("operation", ["SUM", "MAX"])
+SECOND = {"first": ((2,), ""), "middle": ((3, 7), "axis: 1"), "last": ((9,), "axis: -1"), "scalar": ((), "")}
+
+
+@pytest.mark.parametrize("second", SECOND)
+@pytest.mark.parametrize("rest", ["", "coeff: 0.5 coeff: -1", "coeff: 0 coeff: 2", "operation: PROD", "operation: MAX",
+                                  "operation: DIV", "operation: MIN"])  # fmt: skip
+def test_eltwise_of_synopsys_puts_the_second_bottom_on_axes_of_the_first(tmp_path, second, rest):
+    """By the formula of its eltwise_layer.cpp, cell by cell of outer x own x inner."""
+    shape, axis = SECOND[second]
+    a, b = values("a", 2, 3, 7, 9), np.asarray(values("b", *shape) + 2, np.float32)
+    text = two(a.shape, shape) + layer("Eltwise", "y", "a b", rest=f"eltwise_param {{ {rest} {axis} }}")
+    got = check_by_oracle(tmp_path, text, {"a": a, "b": b})["y"]
+    outer = {"first": 1, "middle": 2, "last": 2 * 3 * 7, "scalar": 1}[second]
+    x, y = a.reshape(outer, b.size, -1), b.reshape(1, b.size, 1)
+    p, q = {"coeff: 0.5 coeff: -1": (0.5, -1), "coeff: 0 coeff: 2": (0, 2)}.get(rest, (1, 1))
+    wanted = {
+        "operation: PROD": x * y, "operation: MAX": np.maximum(x, y), "operation: DIV": x / y,
+        "operation: MIN": np.minimum(x, y),
+    }.get(rest, p * x + q * y)  # fmt: skip
+    np.testing.assert_allclose(got, wanted.reshape(a.shape), rtol=1e-6, atol=1e-6)
+    conversion = cbc.convert(write_net(tmp_path, text)[0])
+    assert "synopsys' Eltwise" in conversion.findings[0].what
+
+
+def test_eltwise_that_broadcasts_has_a_dynamic_batch(tmp_path):
+    text = two((2, 3, 7), (3,)) + layer("Eltwise", "y", "a b", rest="eltwise_param { axis: 1 coeff: 0 coeff: 3 }")
+    check_dynamic(tmp_path, text, {"N": 4}, a=("N", 3, 7), b=(3,))
+
+
+def test_eltwise_does_not_look_at_what_counts_for_nothing(tmp_path):
+    text = two((2, 3), (2, 3)) + layer("Eltwise", "y", "a b", rest="eltwise_param { coeff: 0 coeff: 1 }")
+    b = values("b", 2, 3)
+    got = check_by_oracle(tmp_path, text, {"a": np.full((2, 3), np.inf, np.float32), "b": b})["y"]
+    np.testing.assert_array_equal(got, b)
+
+
+@pytest.mark.parametrize("operation", ["SUM", "MAX", "MIN"])
 def test_eltwise_in_place_would_read_what_caffe_has_cleared(tmp_path, operation):
     rest = f"eltwise_param {{ operation: {operation} }}"
     refused(tmp_path, two((2, 3), (2, 3)) + layer("Eltwise", "y", "a b", "a", rest), 'in place on "a"')

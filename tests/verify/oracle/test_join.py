@@ -22,6 +22,14 @@ def test_eltwise(apply):
     np.testing.assert_array_equal(apply("Eltwise", "", A, B, C)[0], A + B + C)
     (y,) = apply("Eltwise", "eltwise_param { coeff: 2 coeff: 0 coeff: -1 }", A, B, C)
     np.testing.assert_array_equal(y, A * 2 - C)
+    (y,) = apply("Eltwise", "eltwise_param { coeff: 0 coeff: 1 }", np.full_like(A, np.inf), B)
+    np.testing.assert_array_equal(y, B)
+
+
+def test_eltwise_of_synopsys(apply):
+    text = "eltwise_param { axis: 1 operation: %s }"
+    np.testing.assert_array_equal(apply("Eltwise", text % "DIV", A, B[0, :, :, 0])[0], A / B[0, :, :, :1])
+    np.testing.assert_array_equal(apply("Eltwise", text % "MIN", A, B[0, :, 0, 0])[0], np.minimum(A, B[0, :, :1, :1]))
 
 
 @pytest.mark.parametrize(

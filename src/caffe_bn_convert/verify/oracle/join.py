@@ -2,36 +2,59 @@
 
 from __future__ import annotations
 
+import functools
 import itertools
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from caffe_bn_convert.errors import InvalidNetError
+from caffe_bn_convert.errors import InvalidNetError, UnsupportedError
 
+from .fields import fields
 from .layer import canonical, expect
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from typing import Any
 
     from .layer import Array, Blobs, Layer, Rule
 
 
 def eltwise(layer: Layer, bottoms: list[Array], _blobs: Blobs) -> list[Array]:
-    """eltwise_layer.cpp: product, weighted sum or maximum of blobs of one shape, nothing is broadcast."""
+    """eltwise_layer.cpp: product, weighted sum or maximum of blobs of one shape.
+
+    synopsys-caffe's broadcasts the second bottom over the first one's axes before and behind its own, and has DIV
+    and MIN. BLAS's axpy and gemm return at once where the coefficient is 0, whatever the blob holds.
+    """
     p = layer.parameter.eltwise_param
     operation = p.DESCRIPTOR.fields_by_name["operation"].enum_type.values_by_number[p.operation].name
-    if len(bottoms) < 2 or any(bottom.shape != bottoms[0].shape for bottom in bottoms):
-        raise InvalidNetError(f"Eltwise needs bottoms of one shape, not {[bottom.shape for bottom in bottoms]}")
-    if len(p.coeff) not in (0, len(bottoms)) or (p.coeff and operation == "PROD"):
+    expect(layer, bottoms, 2, 2 if operation == "DIV" else max(2, len(bottoms)))
+    if len(p.coeff) not in (0, len(bottoms)) or (p.coeff and operation not in ("SUM", "MAX")):
         raise InvalidNetError(f"{len(p.coeff)} coefficients for a {operation} of {len(bottoms)} bottoms")
-    y = bottoms[0] * p.coeff[0] if p.coeff and operation == "SUM" else bottoms[0]
-    for i, x in enumerate(bottoms[1:], 1):
-        if operation == "SUM":
-            y = y + (x * p.coeff[i] if p.coeff else x)
-        else:
-            y = y * x if operation == "PROD" else np.where(y > x, y, x)
-    return [y]
+    first, *others = bottoms
+    others[0] = _spread(first, others[0], fields(layer, "eltwise_param").integer("axis", 0))
+    if any(bottom.shape != first.shape for bottom in others):
+        raise InvalidNetError(f"Eltwise needs bottoms of one shape, not {[bottom.shape for bottom in bottoms]}")
+    if operation == "SUM":
+        coeff = list(p.coeff) or [1.0] * len(bottoms)
+        terms = (x * c for x, c in zip((first, *others), coeff, strict=True) if c != 0)
+        return [functools.reduce(np.add, terms, np.zeros_like(first))]
+    step: dict[str, Callable[[Array, Array], Array]] = {
+        "PROD": np.multiply, "DIV": np.divide,
+        "MAX": lambda y, x: np.where(y > x, y, x), "MIN": lambda y, x: np.where(y < x, y, x),
+    }  # fmt: skip
+    if operation not in step:
+        raise UnsupportedError(f"the operation {operation} of Eltwise")
+    return [functools.reduce(step[operation], others, first)]
+
+
+def _spread(first: Array, second: Array, axis: int) -> Array:
+    """The second bottom over the first one's axes: its own are those from ``axis`` on."""
+    axis = canonical(axis, first.ndim) if first.ndim else 0
+    if first.shape[axis : axis + second.ndim] != second.shape:
+        raise InvalidNetError(f"a bottom of {second.shape} does not lie on axis {axis} of one of {first.shape}")
+    behind = first.ndim - axis - second.ndim
+    return np.broadcast_to(second.reshape(*second.shape, *(1,) * behind), first.shape)
 
 
 def concat(layer: Layer, bottoms: list[Array], _blobs: Blobs) -> list[Array]:
