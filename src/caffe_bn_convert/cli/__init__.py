@@ -40,7 +40,7 @@ Exit codes:
   3  an input file cannot be read
   4  a layer or parameter is not supported, or Caffe would refuse the net
   5  refused by a rule (--allow CODE takes what the rule offers)
-  6  the execution provider that was asked for did not run
+  6  the execution provider that was asked for did not run, or lacks a kernel
   7  the output cannot be written
   8  over a resource limit
  70  internal error: please report it

@@ -17,6 +17,9 @@ BUDGET = 22e9
 BYTES = 150
 """A number that is only moved and compared costs as much as so many multiplications."""
 
+LAYER, BOTTOM = 1_000_000, 100_000
+"""What a layer costs whatever its size, and each of its bottoms."""
+
 MULTIPLYING = frozenset(
     {"Convolution", "Deconvolution", "ConvolutionDepthwise", "DepthwiseConvolution", "InnerProduct"}
 )
@@ -31,6 +34,7 @@ def multiplications(caffe: Caffe, sizes: Mapping[str, int]) -> int:
     """
     total = BYTES * sum(sizes.values())
     for step in plan(caffe.net).steps:
+        total += LAYER + BOTTOM * len(step.bottoms)
         blobs = caffe.blobs[step.index]
         weights = blobs[0] if blobs else None
         if weights is None or caffe.net.layers[step.index].type not in MULTIPLYING or not weights.shape:

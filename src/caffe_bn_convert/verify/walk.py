@@ -102,13 +102,22 @@ class Visit:
 
 @dataclass(slots=True)
 class _Values:
-    """A value on its way: the oracle's two, the runtime's if it is needed later, and whether it is based."""
+    """A value on its way: the oracle's two, the runtime's if it is needed later, whether it is based, its noise by shape."""
 
     exact: Array
     rounded: Array
     own: Array | None
     based: bool
     others: tuple[Array, ...] = ()
+    units: dict[tuple[int, ...], Array] = field(default_factory=dict)
+
+    @property
+    def unit(self) -> Array:
+        """The unit of its noise by group, measured once for all who read it."""
+        shape = self.exact.shape
+        if shape not in self.units:
+            self.units[shape] = measure(self.exact, self.rounded).unit
+        return self.units[shape]
 
 
 def walk(
@@ -192,6 +201,7 @@ class _Pass:
             return
         if visit.jumps or self.local:
             value.exact, value.rounded = actual.astype(np.float64), actual.astype(np.float32)
+            value.units = {}
         if visit.key in self.wanted:
             value.own = actual
 
@@ -203,7 +213,7 @@ class _Pass:
     def _read(self, read: Read) -> _Values:
         value, shape = self.live[read.key], self.shapes[read.like]
         own = None if value.own is None else value.own.reshape(shape)
-        return _Values(value.exact.reshape(shape), value.rounded.reshape(shape), own, value.based)
+        return _Values(value.exact.reshape(shape), value.rounded.reshape(shape), own, value.based, units=value.units)
 
     def _computed(self, step: Step, *, jumps: bool) -> list[_Values]:
         layer = self.caffe.net.layers[step.index]
@@ -239,7 +249,7 @@ class _Pass:
         """The layer's tops for bottoms that are off by their noise, up and down like a chess board."""
         moved = []
         for value in bottoms:
-            unit = sign * spread(measure(value.exact, value.rounded).unit, value.exact.shape)
+            unit = sign * spread(value.unit, value.exact.shape)
             squares = sum(np.ogrid[tuple(slice(size) for size in value.exact.shape)], start=np.zeros((), int)) % 2
             moved.append(value.exact + np.where(squares, unit, -unit))
         return self._forward(step, moved, np.float64)
