@@ -86,3 +86,31 @@ def test_a_corner_at_the_edge_has_the_roundings_of_the_others():
     off = exact.copy()
     off[0, 0, 0, 3] += 6e-8
     assert agree(off, (exact, float32(exact)), RULE).passed
+
+
+def among_specks(count: int) -> np.ndarray:
+    """The detections, and boxes of no height or without end in between, one class behind the other."""
+    specks = np.zeros((count, 7))
+    specks[:, 1] = np.arange(count)
+    specks[:, 2:] = 0.5, 0.3, 0.4, 0.6, 0.4
+    specks[::2, 5] = np.inf
+    rows = detections()[0, 0]
+    return np.concatenate([rows[:9], specks, rows[9:]])[None, None]
+
+
+def test_how_many_classes_a_speck_keeps_does_not_count():
+    exact, fewer = among_specks(80), float32(among_specks(41))
+    assert agree(fewer, (exact, float32(exact)), RULE).passed
+    off = fewer.copy()
+    off[0, 0, 55, 4] += 1e-3
+    found = agree(off, (exact, float32(exact)), RULE)
+    assert not found.passed
+    assert found.index == (0, 0, 55, 4)
+    lost = np.delete(fewer, 3, axis=2)
+    assert not agree(lost, (exact, float32(exact)), RULE).passed
+
+
+def test_specks_among_themselves_count():
+    exact = among_specks(80)[:, :, 9:89]
+    assert agree(float32(exact), (exact, float32(exact)), RULE).passed
+    assert not agree(float32(exact[:, :, 1:]), (exact, float32(exact)), RULE).passed

@@ -30,6 +30,9 @@ CORNERS = slice(3, COLUMNS)
 MOST = 0.9
 """The ninth decile over the detections stands for the noise of a column: the few that are chosen differently do not."""
 
+SPECKS = (1e-6, 3e-6, 1e-5)
+"""Sides, of pictures of side 1, below which a box is a speck; the next one where by the first the runtime has others."""
+
 ALIKE = 1e-3
 """Rows as near as this are each other's, and no nearer one is looked for."""
 
@@ -73,8 +76,8 @@ def _nearest(actual: Array, choices: Sequence[Array]) -> Array:
 def _detections(actual: Array, choices: Sequence[Array], rule: Rule) -> Deviation:
     """Row by row, each beside the nearest row of any choice that has as many."""
     exact, rounded, *_ = choices
-    rows = actual.reshape(-1, COLUMNS)
-    tables = [choice.reshape(-1, COLUMNS) for choice in choices if choice.size == actual.size]
+    places, tables = _without_specks(actual.reshape(-1, COLUMNS), [choice.reshape(-1, COLUMNS) for choice in choices])
+    rows = actual.reshape(-1, COLUMNS)[places]
     if not tables:
         return compare(actual, exact, rounded, rule)
     paired = np.stack([_paired(table, rows) for table in tables]).astype(np.float64)
@@ -82,7 +85,32 @@ def _detections(actual: Array, choices: Sequence[Array], rule: Rule) -> Deviatio
     nearest = paired[best, np.arange(len(rows))]
     unit = _unit(paired, nearest)
     found = compare(rows.T[None], *(nearest.T[None],) * 2, rule, unit)
-    return replace(found, index=(0, 0, found.index[2], found.index[1])) if found.index else found
+    return replace(found, index=(0, 0, int(places[found.index[2]]), found.index[1])) if found.index else found
+
+
+def _without_specks(rows: Array, tables: Sequence[Array]) -> tuple[Array, list[Array]]:
+    """Which rows are compared, and of the tables those that have as many.
+
+    Specks and boxes without end do not count, if there are others. Whether such a box overlaps itself, and so drops its
+    other classes, hangs on the last bit of where it is; a net that gets numbers it was not made for is full of them.
+    """
+    found = np.arange(len(rows)), [table for table in tables if len(table) == len(rows)]
+    for least in SPECKS if _seen(tables[0], SPECKS[-1]).any() else ():
+        seen = _seen(rows, least)
+        alike = [table[shown] for table in tables for shown in [_seen(table, least)] if shown.sum() == seen.sum()]
+        found = np.flatnonzero(seen), alike
+        if alike:
+            break
+    return found
+
+
+def _seen(rows: Array, least: float) -> Array:
+    """The boxes with both sides longer than this, and than what their corners are rounded by; finite ones."""
+    low, high = np.asarray(rows[:, 3:5], np.float64), np.asarray(rows[:, 5:], np.float64)
+    with np.errstate(invalid="ignore"):
+        side = np.abs(high - low)
+        bound = least * np.maximum(1, np.maximum(np.abs(low), np.abs(high)))
+        return np.asarray((np.isfinite(side) & (side > bound)).all(axis=1))
 
 
 def _unit(paired: Array, nearest: Array) -> Noise:
