@@ -49,6 +49,17 @@ DIALECTS: dict[str, dict[str, Dialect]] = {
         "ceil": Dialect("BVLC's: the number of windows is rounded up", "pooling_param", {"round_mode": 0}),
         "floor": Dialect("forks that round the number of windows down", "pooling_param", {"round_mode": 1}),
     },
+    "DetectionOutput": {
+        "textboxes++": Dialect("TextBoxes++'s, with quadrangles", "detection_output_param", {"use_polygon": True}),
+        "textboxes++-slanted": Dialect(
+            "TextBoxes++'s, with slanted rectangles", "detection_output_param", {"use_polygon": False}
+        ),
+    },
+    "PriorBox": {
+        "textboxes++": Dialect(
+            "TextBoxes++'s: two boxes where SSD has one", "prior_box_param", {"denser_prior_boxes": True}
+        ),
+    },
     "Dropout": {
         "scale-train": Dialect("BVLC's: nothing to do at test time", "dropout_param", {"scale_train": True}),
         "scale-test": Dialect("Fast R-CNN's: times 1 - ratio at test time", "dropout_param", {"scale_train": False}),

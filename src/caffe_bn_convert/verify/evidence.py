@@ -12,6 +12,8 @@ if TYPE_CHECKING:
 
 SQUASHING = {"Softmax": (0.0, 1.0), "Sigmoid": (0.0, 1.0), "TanH": (-1.0, 1.0), "SoftmaxWithLoss": (0.0, 1.0)}
 NEAR = 1e-6
+ROWS = ((7,), (12,), (15,))
+"""How long rows of detections are: SSD's, and TextBoxes++'s with what it draws in a box."""
 
 
 @dataclass(slots=True)
@@ -40,7 +42,7 @@ class Evidence:
         if self.type in SQUASHING:
             low, high = SQUASHING[self.type]
             self.between += int(np.count_nonzero((finite > low + NEAR) & (finite < high - NEAR)))
-        if self.type == "DetectionOutput" and value.shape[-1:] == (7,):
+        if self.type == "DetectionOutput" and value.shape[-1:] in ROWS:
             self.detections += int(np.count_nonzero(value[..., 1] >= 0))
 
     def lacking(self) -> str:

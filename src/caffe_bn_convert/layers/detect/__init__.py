@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from caffe_bn_convert.layers.detect.clustered import PriorBoxClustered
+from caffe_bn_convert.layers.detect.dialects import AnyDetectionOutput
 from caffe_bn_convert.layers.detect.extended import DetectionOutputExtended
-from caffe_bn_convert.layers.detect.output import DetectionOutput
 from caffe_bn_convert.layers.detect.prior_box import PriorBox
 from caffe_bn_convert.layers.detect.proposal import Proposal, Python
 from caffe_bn_convert.layers.detect.region import RegionYolo
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 LAYERS: dict[str, type[Layer]] = {
     "PriorBox": PriorBox,
     "PriorBoxClustered": PriorBoxClustered,
-    "DetectionOutput": DetectionOutput,
+    "DetectionOutput": AnyDetectionOutput,
     "DetectionOutputExtended": DetectionOutputExtended,
     "YoloDetectionOutput": YoloDetectionOutput,
     "Yolov3DetectionOutput": Yolov3DetectionOutput,

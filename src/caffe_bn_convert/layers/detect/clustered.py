@@ -44,9 +44,10 @@ class PriorBoxClustered(PriorBox):
         require(all(v > 0 for v in p.variance), "variance must be above 0")
         variance = tuple(p.variance) or (0.1,)
         given = tuple(zip(p.width, p.height, strict=True))
-        return cls((), (), variance, p.clip, prior_box.image_of(p), prior_box.step_of(p), p.offset, given)
+        offsets = ((p.offset, p.offset),)
+        return cls((), (), variance, p.clip, prior_box.image_of(p), prior_box.step_of(p), offsets, None, given)
 
-    def _per_cell(self) -> int:
+    def _sizes_per_cell(self) -> int:
         return len(self.given)
 
     def _sides(self) -> list[tuple[Any, Any]]:

@@ -23,11 +23,20 @@ if TYPE_CHECKING:
     from caffe_bn_convert.caffe.blob import Blob
     from caffe_bn_convert.export.emitter import Emitter, Tensor
 
-_FIELDS = (
+FIELDS = (
     "num_classes", "share_location", "background_label_id", "nms_param", "code_type", "keep_top_k",
     "variance_encoded_in_target", "confidence_threshold",
     "save_output_param", "visualize", "visualize_threshold", "save_file",
 )  # fmt: skip
+_HINT = (
+    "{} numbers a box are TextBoxes++'s: write use_polygon: {} in detection_output_param, or give "
+    "--dialect DetectionOutput={}"
+)
+OTHER_NUMBERS = {
+    12: _HINT.format(12, "true", "textboxes++"),
+    9: _HINT.format(9, "false", "textboxes++-slanted"),
+}
+"""What to do about first bottoms with more numbers a box than SSD's 4."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +44,8 @@ class DetectionOutput(Layer):
     """Rows (image, label, score, xmin, ymin, xmax, ymax), ordered by image, label and falling score.
 
     Only where no image has a detection there is a row (image, -1, …, -1) for each.
+
+    ``NUMBERS`` is how many numbers a prior box has in the first bottom, ``WIDTH`` how many a row has.
 
     Attributes:
         name: the layer's; the number of rows is known at run time only, and is a symbol of this name.
@@ -45,12 +56,9 @@ class DetectionOutput(Layer):
     """
 
     BOTTOMS = (3, 5)
-    RESTRICTIONS = (
-        "SSD's, and RefineDet's with 4 or 5 bottoms; which of equal scores keep_top_k cuts off is undefined in Caffe, here it "
-        "is the last"
-    )
-
+    NUMBERS: ClassVar[int] = 4
     WIDTH: ClassVar[int] = 7
+    KNOWN: ClassVar[tuple[str, ...]] = FIELDS
 
     name: str
     classes: int
@@ -66,7 +74,7 @@ class DetectionOutput(Layer):
     def read(cls, source: Source) -> Self:
         """Reads ``detection_output_param``."""
         p = source.detection_output_param
-        only(p, (*_FIELDS, "objectness_score") if source.bottoms > 3 else _FIELDS)
+        only(p, (*cls.KNOWN, "objectness_score") if source.bottoms > 3 else cls.KNOWN)
         nms = p.nms_param
         only(nms, ("nms_threshold", "top_k", "eta"))
         require(p.num_classes > 0, "detection_output_param needs num_classes")
@@ -99,9 +107,11 @@ class DetectionOutput(Layer):
         priors = fixed((*prior, 1, 1, 1)[2:3])[0] // 4
         require(location[0] == confidence[0], "its first two bottoms have different batch sizes")
         per_image = [fixed((volume(shape[1:]),))[0] for shape in (location, confidence)]
-        wanted = [priors * (1 if self.shared else self.classes) * 4, priors * self.classes]
+        boxes = priors * (1 if self.shared else self.classes)
+        wanted = [boxes * self.NUMBERS, priors * self.classes]
         told = f"{priors} prior boxes need {wanted} locations and confidences per image, not {per_image}"
-        require(per_image == wanted, told)
+        other = next((number for number in OTHER_NUMBERS if per_image[0] == number * boxes), 0)
+        require(per_image == wanted, told, OTHER_NUMBERS.get(other))
         for shape, each, what in zip(bottoms[3:], (2, 4), ("objectness", "refinement"), strict=False):
             fits = shape[0] == location[0] and volume(shape[1:]) == priors * each
             require(fits, f"the {what} must have {priors * each} numbers per image, it is {show(shape)}")
@@ -129,8 +139,18 @@ class DetectionOutput(Layer):
         where = e.op("Concat", image, prior, axis=1) if self.shared else found
         names = e.op("Gather", e.constant(labels, "labels"), label, axis=0)
         columns = [e.op("Cast", image, to=FLOAT), names, e.op("Unsqueeze", score, e.ints([1], "axes"))]
-        rows = e.op("Concat", *columns, e.op("GatherND", boxes, where), *self._behind(e, prior), axis=1)
+        rows = e.op(
+            "Concat",
+            *columns,
+            e.op("GatherND", self._drawn(e, x, priors, boxes), where),
+            *self._behind(e, prior),
+            axis=1,
+        )
         return [self._finish(e, e.slice(rows, [0], [-1], [0]), x[1])]
+
+    def _drawn(self, e: Emitter, x: Sequence[Tensor], priors: int, boxes: str) -> str:  # noqa: ARG002
+        """What the rows tell of each box, from the box on."""
+        return boxes
 
     def _behind(self, e: Emitter, prior: str) -> list[str]:  # noqa: ARG002
         """More columns behind the boxes, from the rows' priors."""
@@ -145,7 +165,8 @@ class DetectionOutput(Layer):
         if len(x) == 5:
             first = decode(e, self.code, e.reshape(x[4].name, x[4].shape, (images, priors, 4)), first, variance)
         if self.shared:
-            location = e.reshape(x[0].name, x[0].shape, (images, priors, 4))
+            location = e.reshape(x[0].name, x[0].shape, (images, priors, self.NUMBERS))
+            location = e.slice(location, [0], [4], [2]) if self.NUMBERS > 4 else location
             return decode(e, self.code, location, first, variance)
         location = e.reshape(x[0].name, x[0].shape, (images, priors, self.classes, 4))
         location = e.op("Transpose", self._foreground(e, location), perm=[0, 2, 1, 3])

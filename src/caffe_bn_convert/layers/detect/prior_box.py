@@ -1,4 +1,9 @@
-"""PriorBox: the default boxes of one feature map, a constant (prior_box_layer.cpp of the SSD branch)."""
+"""PriorBox: the default boxes of one feature map, a constant (prior_box_layer.cpp of the SSD branch).
+
+Two forks put several boxes of each size into a cell, where SSD has one. TextBoxes++ (its prior_box_layer.cpp) with
+``denser_prior_boxes`` has a second one on the cell's lower edge. OpenCV's reader of Caffe (prior_box_layer.cpp of its
+module dnn), for which TextBoxes' nets are rewritten, is told the places by ``offset_h`` and ``offset_w``.
+"""
 
 from __future__ import annotations
 
@@ -8,25 +13,27 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from caffe_bn_convert.layers.base import Layer, Shapes, Source, require
-from caffe_bn_convert.layers.dialect import only
+from caffe_bn_convert.layers.dialect import only, taken_for
 from caffe_bn_convert.net.dim import Shape, fixed, volume
 from caffe_bn_convert.net.limits import INT_MAX, check_constant
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
     from typing_extensions import Self
 
     from caffe_bn_convert.caffe.blob import Blob
     from caffe_bn_convert.export.emitter import Emitter, Tensor
+    from caffe_bn_convert.lint.finding import Finding
 
     Array = np.ndarray[Any, Any]
 
 F32 = np.float32
 _FIELDS = (
     "min_size", "max_size", "aspect_ratio", "flip", "clip", "variance", "img_size", "img_h", "img_w", "step", "step_h",
-    "step_w", "offset",
+    "step_w", "offset", "denser_prior_boxes", "offset_h", "offset_w",
 )  # fmt: skip
+TEXTBOXES, OPENCV = "TextBoxes++'s PriorBox", "OpenCV's PriorBox"
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,34 +41,57 @@ class PriorBox(Layer):
     """Boxes around every cell of the first bottom, relative to the picture, which is the second bottom's size.
 
     Attributes:
-        sizes: (min_size, max_size) pairs as integers: Caffe cuts them. max_size is None where there is none.
+        sizes: (min_size, max_size) pairs, cut to integers where Caffe does it. max_size is None where there is none.
         ratios: aspect ratios other than 1, each followed by its inverse if ``flip``.
         image: height and width of the picture, None for those of the second bottom.
         step: pixels from cell to cell, down and across, None for picture through map.
+        offsets: where in a cell the boxes of each size are centred, down and across, in cells.
+        whose: the fork's whose it is, where it is not SSD's, and what told.
     """
 
     BOTTOMS = (2, 2)
-    RESTRICTIONS = "SSD's; a constant, so the sizes of both bottoms must be fixed"
+    RESTRICTIONS = (
+        "SSD's; TextBoxes++'s with denser_prior_boxes; OpenCV's with offset_h and offset_w; a constant, so the sizes of both "
+        "bottoms must be fixed"
+    )
 
-    sizes: tuple[tuple[int, int | None], ...]
+    sizes: tuple[tuple[float, float | None], ...]
     ratios: tuple[float, ...]
     variance: tuple[float, ...]
     clip: bool
     image: tuple[int, int] | None
     step: tuple[float, float] | None
-    offset: float
+    offsets: tuple[tuple[float, float], ...]
+    whose: tuple[str, str] | None = None
 
     @classmethod
     def read(cls, source: Source) -> Self:
         """Reads ``prior_box_param``."""
         p = source.prior_box_param
         only(p, _FIELDS)
+        opencv = bool(p.offset_h or p.offset_w)
         require(len(p.variance) in (0, 1, 4), f"variance is given {len(p.variance)} times; it takes 1 or 4")
         require(all(v > 0 for v in p.variance), "variance must be above 0")
         variance = tuple(p.variance) or (0.1,)
-        return cls(_sizes(p), _ratios(p), variance, p.clip, image_of(p), step_of(p), p.offset)
+        offsets: tuple[tuple[float, float], ...] = ((p.offset, p.offset),)
+        whose = None
+        if opencv:
+            _check_opencv(p)
+            offsets, whose = tuple(zip(p.offset_h, p.offset_w, strict=True)), (OPENCV, "by offset_h and offset_w")
+        elif p.denser_prior_boxes:
+            offsets, whose = (*offsets, (1.0, p.offset)), (TEXTBOXES, "by denser_prior_boxes")
+        clip = p.clip if p.HasField("clip") else opencv
+        return cls(_sizes(p, cut=not opencv), _ratios(p), variance, clip, image_of(p), step_of(p), offsets, whose)
+
+    def findings(self, bottoms: Shapes, w: Sequence[Blob]) -> Iterable[Finding]:  # noqa: ARG002
+        """DIA001, where it is not SSD's."""
+        if self.whose:
+            yield taken_for(*self.whose)
 
     def _per_cell(self) -> int:
+        return len(self.offsets) * self._sizes_per_cell()
+
+    def _sizes_per_cell(self) -> int:
         squares = sum(1 if large is None else 2 for _, large in self.sizes)
         return squares + len(self.sizes) * len(self.ratios)
 
@@ -80,20 +110,21 @@ class PriorBox(Layer):
         return [e.constant(np.stack([boxes.reshape(-1), variance])[None], "priors")]
 
     def boxes(self, cells: tuple[int, int], image: tuple[int, int]) -> Array:
-        """Corners (rows, columns, boxes, 4), float32; computed and rounded in the order that Caffe does it."""
-        down, across = (self._centres(cells[i], image[i], i) for i in (0, 1))
+        """Corners (rows, columns, sizes, offsets, 4), float32; computed and rounded in the order that Caffe does it."""
         # Caffe's `/ 2.` makes what follows double; the box's sides have been rounded to float before.
-        half = np.array(self._sides(), np.float64) / 2
-        x, y = across[None, :, None], down[:, None, None]
-        low = (x - half[:, 0]) / image[1], (y - half[:, 1]) / image[0]
-        high = (x + half[:, 0]) / image[1], (y + half[:, 1]) / image[0]
+        half = np.array(self._sides(), np.float64)[:, None] / 2
+        y, x = (self._centres(cells[i], image[i], i) for i in (0, 1))
+        y, x = y[:, None, None], x[None, :, None]
+        low = (x - half[..., 0]) / image[1], (y - half[..., 1]) / image[0]
+        high = (x + half[..., 0]) / image[1], (y + half[..., 1]) / image[0]
         corners = np.stack(np.broadcast_arrays(*low, *high), axis=-1).astype(F32)
         return np.clip(corners, F32(0), F32(1)) if self.clip else corners
 
     def _centres(self, cells: int, size: int, axis: int) -> Array:
-        """The cells' centres in pixels, rounded to float32; as float64."""
+        """The boxes' centres in pixels, (cells, offsets), rounded to float32; as float64."""
         step = F32(self.step[axis]) if self.step else F32(size) / F32(cells)
-        return ((np.arange(cells, dtype=F32) + F32(self.offset)) * step).astype(np.float64)
+        offsets = np.array([offset[axis] for offset in self.offsets], F32)
+        return ((np.arange(cells, dtype=F32)[:, None] + offsets) * step).astype(np.float64)
 
     def _sides(self) -> list[tuple[Any, Any]]:
         """Width and height of the boxes of a cell: the square, the one between min and max, then the ratios."""
@@ -114,15 +145,26 @@ def _plane(shape: Shape) -> tuple[int, int]:
     return height, width
 
 
-def _sizes(p: Any) -> tuple[tuple[int, int | None], ...]:
+def _sizes(p: Any, *, cut: bool) -> tuple[tuple[float, float | None], ...]:
     require(len(p.min_size) > 0, "prior_box_param needs min_size")
     require(all(size > 0 for size in p.min_size), "min_size must be above 0")
     require(all(size <= INT_MAX for size in (*p.min_size, *p.max_size)), f"min_size or max_size is above {INT_MAX}")
-    if not p.max_size:
-        return tuple((int(size), None) for size in p.min_size)
+    small, large = ([int(size) if cut else size for size in sizes] for sizes in (p.min_size, p.max_size))
+    if not large:
+        return tuple((size, None) for size in small)
     require(len(p.max_size) == len(p.min_size), f"there are {len(p.min_size)} min_size but {len(p.max_size)} max_size")
     require(all(b > a for a, b in zip(p.min_size, p.max_size, strict=True)), "max_size must be above min_size")
-    return tuple((int(a), int(b)) for a, b in zip(p.min_size, p.max_size, strict=True))
+    return tuple(zip(small, large, strict=True))
+
+
+def _check_opencv(p: Any) -> None:
+    """What OpenCV checks, or passes over while SSD does not."""
+    require(len(p.offset_h) == len(p.offset_w), f"there are {len(p.offset_h)} offset_h but {len(p.offset_w)} offset_w")
+    require(not p.HasField("offset"), "offset is given with offset_h and offset_w; OpenCV takes either")
+    require(len(p.offset_h) <= 2, f"OpenCV miscounts the boxes of {len(p.offset_h)} offsets; it takes up to 2")
+    require(len(p.min_size) == 1 and len(p.max_size) <= 1, "OpenCV takes one min_size and one max_size")
+    unread = [name for name in ("img_size", "img_h", "img_w", "denser_prior_boxes") if p.HasField(name)]
+    require(not unread, f"OpenCV, whose offset_h and offset_w are, does not read {', '.join(unread)}")
 
 
 def _ratios(p: Any) -> tuple[float, ...]:

@@ -1,4 +1,4 @@
-"""DetectionOutput of SSD (detection_output_layer.cpp) and of RefineDet, all in float32 as Caffe computes it."""
+"""DetectionOutput of SSD (detection_output_layer.cpp), RefineDet and TextBoxes++, all in float32 as Caffe computes it."""
 
 from __future__ import annotations
 
@@ -12,12 +12,13 @@ from caffe_bn_convert.verify.oracle.fields import fields
 from caffe_bn_convert.verify.oracle.layer import expect
 
 from .boxes import Suppression, decode, suppress
+from .yolo import region_output
 
 if TYPE_CHECKING:
     from caffe_bn_convert.verify.oracle.fields import Fields
     from caffe_bn_convert.verify.oracle.layer import Array, Blobs, Layer
 
-_OTHER_DIALECTS = ("use_polygon", "tflite_detection", "ratio_permute", "arm_conf_no_concat", "arm_loc_no_concat")
+_OTHER_DIALECTS = ("tflite_detection", "ratio_permute", "arm_conf_no_concat", "arm_loc_no_concat")
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,9 +94,18 @@ def _detections(options: _Options, boxes: Array, scores: Array) -> list[tuple[fl
     return found
 
 
-def _rows(options: _Options, boxes: Array, scores: Array, cells: tuple[int, int] | None = None) -> list[Array]:
-    """The top. With ``cells`` (anchors, columns) a row also has the anchor, the column and the row of its cell."""
-    rows = []
+def _rows(
+    options: _Options, boxes: Array, scores: Array, cells: tuple[int, int] | None = None, drawn: Array | None = None
+) -> list[Array]:
+    """The top.
+
+    Args:
+        options: the parameters.
+        boxes, scores: of all prior boxes.
+        cells: (anchors, columns): a row also has the anchor, the column and the row of its cell.
+        drawn: (images, priors, numbers): a row also has those of its prior box.
+    """
+    rows: list[list[float]] = []
     for image in range(len(scores)):
         for score, label, index in _detections(options, boxes[image], scores[image]):
             box = boxes[image, 0 if options.shared else label, index]
@@ -103,18 +113,21 @@ def _rows(options: _Options, boxes: Array, scores: Array, cells: tuple[int, int]
             if cells is not None:
                 cell, anchor = divmod(index, cells[0])
                 rows[-1] += [anchor, cell % cells[1], cell // cells[1]]
+            if drawn is not None:
+                rows[-1] += drawn[image, index].tolist()
     if not rows:
-        rows = [[image, *[-1.0] * (6 if cells is None else 9)] for image in range(len(scores))]
+        more = 3 if cells is not None else 0 if drawn is None else drawn.shape[2]
+        rows = [[image, *[-1.0] * (6 + more)] for image in range(len(scores))]
     return [np.array(rows, np.float32)[None, None]]
 
 
-def _check(bottoms: list[Array], options: _Options) -> None:
-    """Caffe's checks of the bottoms' sizes; raises InvalidNetError."""
+def _check(bottoms: list[Array], options: _Options, numbers: int = 4) -> None:
+    """Caffe's checks of the bottoms' sizes; a location has so many numbers. Raises InvalidNetError."""
     location, confidence, prior = bottoms[:3]
     if prior.shape[:2] != (1, 2) or prior[0, 0].size % 4:
         raise InvalidNetError(f"the priors must be 1×2×(4 per box), not {prior.shape}")
     priors = prior[0, 0].size // 4
-    fits = (priors * options.location_classes * 4, priors * options.classes)
+    fits = (priors * options.location_classes * numbers, priors * options.classes)
     sizes = (location[0].size, confidence[0].size)
     if len(location) != len(confidence) or sizes != fits:
         what = f"{priors} priors need {fits[0]} locations and {fits[1]} confidences per image, not {sizes}"
@@ -126,24 +139,56 @@ def detection_output(layer: Layer, bottoms: list[Array], _blobs: Blobs) -> list[
 
     Boxes are never clipped. Only if no image has a detection there is one row (image, -1, …) for each. With more
     bottoms it is RefineDet's: the fourth has the anchor refinement module's scores (background, object), the fifth its
-    locations.
+    locations. With one it is caffe-yolov2's, with ``use_polygon`` it is TextBoxes++'s.
     """
+    if len(bottoms) == 1:
+        return region_output(layer, bottoms[0])
     expect(layer, bottoms, 3, 5)
     given = fields(layer, "detection_output_param")
     other = [name for name in _OTHER_DIALECTS if given.has(name)]
     if other or not given.flag("normalized", default=True):
         raise UnsupportedError(f"detection_output_param.{(other or ['normalized'])[0]} is another fork's dialect")
     options = _options(given)
-    _check(bottoms, options)
     if options.shared and options.background == -1:
         # The shared boxes have the label -1: Caffe takes them for background, decodes none and aborts.
         raise InvalidNetError("DetectionOutput with share_location cannot have background_label_id -1")
+    if given.has("use_polygon"):
+        return _text(layer, bottoms, options, polygon=given.flag("use_polygon", default=True))
+    _check(bottoms, options)
     objectness, refinement = [*bottoms[3:], None, None][:2]
     if refinement is not None and not options.shared:
         raise UnsupportedError("RefineDet's DetectionOutput has shared locations")
     scores = _scores(options, bottoms[1], objectness, given.number("objectness_score", 0.01))
     boxes = _boxes(options, bottoms[0], bottoms[2], refinement)
     return [top.astype(layer.dtype) for top in _rows(options, boxes, scores)]
+
+
+def _text(layer: Layer, bottoms: list[Array], options: _Options, *, polygon: bool) -> list[Array]:
+    """TextBoxes++ (its detection_output_layer.cpp and bbox_util.cpp): behind the boxes, which alone suppress each other,
+
+    a row has the four corners of a ``polygon`` (DecodeBBoxPolygon), else two points and a height (DecodeBBoxRBox).
+    """
+    expect(layer, bottoms, 3)
+    if options.code != "CENTER_SIZE" or options.in_target or not options.shared:
+        raise UnsupportedError("TextBoxes++'s DetectionOutput computes its quadrangles with shared CENTER_SIZE only")
+    numbers = 12 if polygon else 9
+    _check(bottoms, options, numbers)
+    location = bottoms[0].astype(np.float32).reshape(len(bottoms[0]), -1, numbers)
+    boxes = _boxes(options, np.ascontiguousarray(location[..., :4]), bottoms[2], None)
+    priors, variance = bottoms[2].reshape(2, -1, 4).astype(np.float32)
+    side = priors[:, 2:] - priors[:, :2]
+    points = location[..., 4:12] if polygon else location[..., 4:8]
+    moved = variance[:, None, :2] * points.reshape(*location.shape[:2], -1, 2) * side[:, None]
+    if polygon:
+        left, top, right, bottom = priors.T
+        corners = np.stack([left, top, right, top, right, bottom, left, bottom], axis=1)
+        drawn = (moved + corners.reshape(-1, 4, 2)).reshape(*location.shape[:2], 8)
+    else:
+        centre = (priors[:, :2] + priors[:, 2:]) / np.float32(2)
+        height = np.exp(variance[:, 3] * location[..., 8]) * side[:, 1]
+        drawn = np.concatenate([(moved + centre[:, None]).reshape(*location.shape[:2], 4), height[..., None]], axis=2)
+    rows = _rows(options, boxes, _scores(options, bottoms[1], None, 0), drawn=drawn)
+    return [top.astype(layer.dtype) for top in rows]
 
 
 def detection_output_extended(layer: Layer, bottoms: list[Array], _blobs: Blobs) -> list[Array]:

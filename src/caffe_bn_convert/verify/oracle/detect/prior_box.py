@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 # What some forks add and give a meaning of their own: no rule here covers it.
 _OTHER_DIALECTS = (
-    "fixed_size", "fixed_ratio", "density", "denser_prior_boxes", "reduce_boxes", "p_type", "faceboxes", "box_width",
+    "fixed_size", "fixed_ratio", "density", "reduce_boxes", "p_type", "faceboxes", "box_width",
     "box_height", "tf", "yx_order", "keras",
 )  # fmt: skip
 
@@ -71,17 +71,17 @@ def ratios(given: Fields) -> list[float]:
     return found
 
 
-def _sizes(given: Fields) -> list[tuple[float, float]]:
-    """Width and height of the boxes of one cell; sizes are cut to integers (``int min_size_ = min_sizes_[s]``)."""
+def _sizes(given: Fields, *, whole: bool) -> list[tuple[float, float]]:
+    """Width and height of the boxes of one cell; ``whole`` sizes are cut to integers (``int min_size_ = min_sizes_[s]``)."""
     small, large = given.numbers("min_size"), given.numbers("max_size")
     if not small or (large and len(large) != len(small)) or min(small) <= 0:
         raise InvalidNetError("PriorBox needs a positive min_size, and as many max_size as min_size or none")
     sizes = []
     for index, exact in enumerate(small):
-        size = int(exact)
+        size = int(exact) if whole else exact
         sizes.append((float(size), float(size)))
         if large:
-            side = float(np.float32(np.sqrt(float(size * int(large[index])))))
+            side = float(np.float32(np.sqrt(float(size * (int(large[index]) if whole else large[index])))))
             sizes.append((side, side))
         roots = [float(np.sqrt(np.float32(ratio))) for ratio in ratios(given) if abs(ratio - 1) >= 1e-6]
         sizes += [(float(np.float32(size * root)), float(np.float32(size / root))) for root in roots]
@@ -108,23 +108,59 @@ def boxes_on(where: Grid, sizes: list[tuple[float, float]], dtype: np.dtype[np.g
     return np.stack([np.broadcast_to(corner, shape) for corner in corners], axis=-1).astype(dtype)
 
 
-def with_variances(boxes: Array, given: Fields) -> list[Array]:
-    """The top (1, 2, boxes·4): boxes (clipped to 0…1 with ``clip``), then their variances."""
-    if given.flag("clip", default=False):
+def with_variances(boxes: Array, given: Fields, *, clip: bool = False) -> list[Array]:
+    """The top (1, 2, boxes·4): boxes (clipped to 0…1 with ``clip``), then their variances.
+
+    Args:
+        boxes: corners.
+        given: the parameters.
+        clip: what ``clip`` is by default.
+    """
+    if given.flag("clip", default=clip):
         boxes = np.clip(boxes, 0, 1)
     spread = np.broadcast_to(np.array(variances(given), boxes.dtype), boxes.shape)
     return [np.stack([boxes.reshape(-1), spread.reshape(-1)])[None]]
 
 
+def _by_opencv(given: Fields, bottoms: list[Array], dtype: np.dtype[np.generic]) -> list[Array]:
+    """OpenCV's reader of Caffe (its prior_box_layer.cpp): sizes are not cut, and ``clip`` is on unless it is off.
+
+    Every size has a box at each pair of ``offset_h`` and ``offset_w``, one behind the other.
+    """
+    down, across = given.numbers("offset_h"), given.numbers("offset_w")
+    if len(down) != len(across) or len(down) > 2 or given.has("offset"):
+        raise InvalidNetError("offset_h and offset_w go in one or two pairs, without offset")
+    for name in ("min_size", "max_size"):
+        if len(given.values(name)) > 1:
+            raise InvalidNetError(f"OpenCV reads one {name} only")
+    if any(given.has(name) for name in ("img_size", "img_h", "img_w", "denser_prior_boxes")):
+        raise InvalidNetError("OpenCV has no img_size, img_h, img_w or denser_prior_boxes")
+    sizes = _sizes(given, whole=False)
+    places = []
+    for y, x in zip(down, across, strict=True):
+        columns, rows = grid(given, bottoms, x), grid(given, bottoms, y)
+        places.append(boxes_on(replace(columns, centre_y=rows.centre_y), sizes, dtype))
+    return with_variances(np.stack(places, axis=3), given, clip=True)
+
+
 def prior_box(layer: Layer, bottoms: list[Array], _blobs: Blobs) -> list[Array]:
-    """``PriorBox``: per cell and min_size its square, the square of the mean with max_size, then the ratios."""
+    """``PriorBox``: per cell and min_size its square, the square of the mean with max_size, then the ratios.
+
+    With ``denser_prior_boxes`` (prior_box_layer.cpp of TextBoxes++) behind each box the same one on the cell's lower edge.
+    """
     given = fields(layer, "prior_box_param")
     expect(layer, bottoms, 2)
     other = [name for name in _OTHER_DIALECTS if given.has(name)]
     if other:
         raise UnsupportedError(f"prior_box_param.{other[0]} is another fork's dialect of PriorBox")
-    where = grid(given, bottoms, given.number("offset", 0.5))
-    return with_variances(boxes_on(where, _sizes(given), layer.dtype), given)
+    if given.has("offset_h") or given.has("offset_w"):
+        return _by_opencv(given, bottoms, layer.dtype)
+    where, sizes = grid(given, bottoms, given.number("offset", 0.5)), _sizes(given, whole=True)
+    boxes = boxes_on(where, sizes, layer.dtype)
+    if given.flag("denser_prior_boxes", default=False):
+        lower = replace(where, centre_y=grid(given, bottoms, 1.0).centre_y)
+        boxes = np.stack([boxes, boxes_on(lower, sizes, layer.dtype)], axis=3)
+    return with_variances(boxes, given)
 
 
 def prior_box_clustered(layer: Layer, bottoms: list[Array], _blobs: Blobs) -> list[Array]:

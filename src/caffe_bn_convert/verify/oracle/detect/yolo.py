@@ -10,6 +10,8 @@ from caffe_bn_convert.errors import InvalidNetError, UnsupportedError
 from caffe_bn_convert.verify.oracle.fields import Fields, fields
 from caffe_bn_convert.verify.oracle.layer import canonical, expect
 
+from .boxes import overlaps
+
 if TYPE_CHECKING:
     from caffe_bn_convert.verify.oracle.layer import Array, Blobs, Layer
 
@@ -130,6 +132,41 @@ def yolo_detection_output(layer: Layer, bottoms: list[Array], _blobs: Blobs) -> 
         places = number * MOST + np.flatnonzero(good)
         found.append((_located(cells, anchors[:count], 1)[good], places, score[good], label[good]))
     return _rows(layer, found, given.number("nms_threshold", 0.45), len(bottoms[0]))
+
+
+def _cut(boxes: Array) -> Array:
+    """``setNormalizedBBox`` of caffe-yolov2: corners, cut off at the picture's edge."""
+    with np.errstate(over="ignore"):
+        low, high = boxes[:, :2] - boxes[:, 2:] / 2, boxes[:, :2] + boxes[:, 2:] / 2
+    return np.concatenate([np.maximum(low, 0), np.minimum(high, 1)], axis=1)
+
+
+def region_output(layer: Layer, x: Array) -> list[Array]:
+    """caffe-yolov2's ``DetectionOutput`` (its detection_output_layer.cpp, bbox_util.hpp): rows (0, class, score, x, y, w, h).
+
+    Nothing is sorted: the first box drops the later ones that it overlaps by ``nms_threshold`` or more, and so on.
+    """
+    given = fields(layer, "detection_output_param")
+    classes, count, side = given.integer("num_classes", 0), given.integer("num_box", 5), given.integer("side", 13)
+    anchors = _anchors(given)
+    if x.ndim != 4 or x.shape[2:] != (side, side) or len(x) != 1 or len(anchors) < count or classes < 1:
+        raise InvalidNetError(
+            f"caffe-yolov2's DetectionOutput takes one image, a map of {side}x{side}, and two biases a box"
+        )
+    cells = _cells(x, count, classes + 5)
+    share = _softmax(cells[..., 5:], -1)
+    score = (_sigmoid(cells[..., 4]) * share.max(axis=-1)).astype(np.float32).reshape(-1)
+    good = np.flatnonzero(score >= np.float32(given.number("confidence_threshold", 0.01)))
+    boxes, threshold = _located(cells, anchors[:count], 1)[good], np.float32(given.number("nms_threshold", 0.45))
+    corners, left = _cut(boxes), np.arange(len(good))
+    rows = []
+    while len(left):
+        first, left = left[0], left[1:]
+        label = share.reshape(-1, classes)[good[first]].argmax()
+        rows.append([0.0, float(label), float(score[good[first]]), *boxes[first].tolist()])
+        left = left[~(overlaps(corners[first], corners[left]) >= threshold)]
+    found = np.array(rows or [[0.0, *[-1.0] * 6]], np.float32)
+    return [found[None, None].astype(layer.dtype)]
 
 
 def yolov3_detection_output(layer: Layer, bottoms: list[Array], _blobs: Blobs) -> list[Array]:

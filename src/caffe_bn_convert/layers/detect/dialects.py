@@ -1,0 +1,37 @@
+"""DetectionOutput: four forks' layers of one name."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from caffe_bn_convert.layers.base import Layer, Source, require
+from caffe_bn_convert.layers.detect.output import DetectionOutput
+from caffe_bn_convert.layers.detect.region import RegionOutput
+from caffe_bn_convert.layers.detect.text import PolygonOutput, SlantedOutput
+
+if TYPE_CHECKING:
+    from caffe_bn_convert.layers.detect.output import DetectionOutput as Head
+
+
+@dataclass(frozen=True, slots=True)
+class AnyDetectionOutput(Layer):
+    """What the bottoms and the fields say it is."""
+
+    BOTTOMS = (1, 5)
+    RESTRICTIONS = (
+        "SSD's; RefineDet's with 4 or 5 bottoms; TextBoxes++'s with use_polygon; caffe-yolov2's with one bottom, of a fixed "
+        "size; which of equal scores keep_top_k cuts off is undefined in Caffe, here it is the last"
+    )
+
+    @classmethod
+    def read(cls, source: Source) -> Any:
+        """Reads ``detection_output_param``: a layer of one of the forks."""
+        require(source.bottoms != 2, "it takes one bottom or three to five, not 2")
+        if source.bottoms == 1:
+            return RegionOutput.read(source)
+        p = source.detection_output_param
+        kind: type[Head] = DetectionOutput
+        if p.HasField("use_polygon"):
+            kind = PolygonOutput if p.use_polygon else SlantedOutput
+        return kind.read(source)
