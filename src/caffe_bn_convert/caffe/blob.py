@@ -73,7 +73,7 @@ class Span:
 class Blob:
     """A blob of a layer.
 
-    Two blobs are equal when they are the same place of the same file with the same shape.
+    Two blobs are equal when they are the same place of the same file, or the very same array, with the same shape.
 
     Attributes:
         shape: its dims. () is a single number.

@@ -99,12 +99,12 @@ def build(
             raise
         findings = [replace(finding, where=finding.where.filled(Where(file=net.file))) for finding in findings]
         wires = wire(net.layers, [isinstance(layer, DataSource) for layer in typed])
-        builder = _Builder(net, inputs or InputShapes(), findings)
+        builder = _Builder(net, inputs or InputShapes(), findings, weights_needed=weights_needed)
         views = list(wires.views)
         for i, layer in enumerate(typed):
             builder.add_views(views, i)
             with at(net.layers[i].where):
-                builder.add(net.layers[i], layer, wires.bottoms[i], wires.tops[i], located.blobs[i], weights_needed)
+                builder.add(net.layers[i], layer, wires.bottoms[i], wires.tops[i], located.blobs[i])
         builder.add_views(views, len(typed))
         builder.check_given_shapes()
         return builder.graph(wires.unread), builder.findings
@@ -201,10 +201,11 @@ def _unknown_fields(definition: LayerDefinition) -> list[Finding]:
 
 
 class _Builder:
-    def __init__(self, net: NetDefinition, inputs: InputShapes, findings: list[Finding]) -> None:
-        self.net = net
-        self.inputs = inputs
-        self.findings = findings
+    def __init__(
+        self, net: NetDefinition, inputs: InputShapes, findings: list[Finding], *, weights_needed: bool
+    ) -> None:
+        self.net, self.inputs, self.findings = net, inputs, findings
+        self.weights_needed = weights_needed
         self.shapes: dict[str, Shape] = {}
         self.nodes: list[Node] = []
         self.fed: list[str] = []
@@ -217,7 +218,6 @@ class _Builder:
         bottoms: tuple[str, ...],
         tops: tuple[str, ...],
         found: Sequence[Blob | None],
-        weights_needed: bool,  # noqa: FBT001  (handed on)
     ) -> None:
         """Check one layer, infer its shapes and make its node."""
         if isinstance(layer, DataSource):
@@ -232,13 +232,13 @@ class _Builder:
         for parameter in expected:
             check_blob(parameter.shape, f"the {parameter.role}")
         self._take_shapes(definition, given, tops, layer.shapes(given))
-        if weights_needed:
+        blobs: tuple[Blob, ...] = ()
+        if self.weights_needed:
             self.filled += to_fill(found, expected)
             require_fillable(self.filled)
-        blobs, findings = fit(found, expected) if weights_needed else ((), [])
-        if weights_needed:
+            blobs, findings = fit(found, expected)
             findings += layer.findings(given, blobs)
-        self.findings += [replace(finding, where=finding.where.filled(where)) for finding in findings]
+            self.findings += [replace(finding, where=finding.where.filled(where)) for finding in findings]
         self.nodes.append(Node(definition.name, definition.type, layer, bottoms, tops, blobs, where))
 
     def _take_shapes(

@@ -17,25 +17,21 @@ ACTIVATIONS: dict[str, tuple[str, str]] = {
     "SigmoidCrossEntropyLoss": ("Sigmoid", "prob"),
 }
 LEARNED = frozenset({"Convolution", "InnerProduct", "Deconvolution", "LSTM", "RNN", "Embed"})
-LEFT_OUT: frozenset[str] = frozenset(
+LOSSES: frozenset[str] = frozenset(
     {
         *ACTIVATIONS,
-        "Accuracy",
-        "ContrastiveLoss",
-        "EuclideanLoss",
-        "HingeLoss",
-        "InfogainLoss",
-        "MultinomialLogisticLoss",
-        "SmoothL1Loss",
-        "SmoothL1LossOHEM",
-        "MultiBoxLoss",
-        "DetectionEvaluate",
-        *("AffinityLoss", "CTCLoss", "CenterLoss", "CtcLoss", "DiceCoefLoss", "L1Loss", "RegionLoss", "SqueezeDetLoss"),
-        *("TripletLoss", "WeightEuclideanLoss", "Yolov3", "YoloSeg", "BoxAnnotatorOHEM", "EvalDetection"),
-        *("LabelsequenceAccuracy", "SEG_ACCURACY", "SegAccuracy", "ELTWISE_ACCURACY", "SegmentationEvaluate"),
-        *("HDF5Output", "MAT_WRITE", "MatWrite"),
+        *("ContrastiveLoss", "EuclideanLoss", "HingeLoss", "InfogainLoss", "MultinomialLogisticLoss"),
+        *("AffinityLoss", "CTCLoss", "CenterLoss", "CtcLoss", "DiceCoefLoss", "L1Loss", "MultiBoxLoss", "RegionLoss"),
+        *("SmoothL1Loss", "SmoothL1LossOHEM", "SqueezeDetLoss", "TripletLoss", "WeightEuclideanLoss"),
     }
 )
+"""Layers that Caffe gives a top where none is named (loss_layer.hpp, AutoTopBlobs)."""
+
+LEFT_OUT: frozenset[str] = LOSSES | {
+    *("Accuracy", "LabelsequenceAccuracy", "SEG_ACCURACY", "SegAccuracy", "ELTWISE_ACCURACY", "SegmentationEvaluate"),
+    *("DetectionEvaluate", "EvalDetection", "Yolov3", "YoloSeg", "BoxAnnotatorOHEM"),
+    *("HDF5Output", "MAT_WRITE", "MatWrite"),
+}
 """Losses and measures, of forks too, and what only writes files."""
 
 
@@ -88,7 +84,7 @@ def name_losses(net: NetDefinition) -> NetDefinition:
 
 
 def _named(layer: LayerDefinition) -> LayerDefinition:
-    if "Loss" not in layer.type or layer.parameter.top:
+    if layer.type not in LOSSES or layer.parameter.top:
         return layer
     parameter = _copy(layer.parameter)
     parameter.top.append(layer.name)

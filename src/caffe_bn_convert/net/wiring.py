@@ -4,9 +4,10 @@ The last value of a blob keeps the blob's name. Earlier values are called ``blob
 a net input always keeps its name, so that every value made in place on it is ``input/layer``. Should a blob of that
 name exist, a number is added: ``blob/layer_2``.
 
-Split, Reshape and Flatten copy nothing in Caffe: their tops lie in their bottom's memory. A layer that then works in
-place on one of these blobs changes all of them, for every layer that runs later and for the net's outputs. Where that
-is seen, the other blob gets a new value: a view of the changed one.
+Split, Reshape and Flatten copy nothing in Caffe: their tops lie in their bottom's memory. Nor do a Permute that leaves
+the order as it is, a Concat of one bottom and a Slice with one top. A layer that then works in place on one of these
+blobs changes all of them, for every layer that runs later and for the net's outputs. Where that is seen, the other blob
+gets a new value: a view of the changed one.
 """
 
 from __future__ import annotations
