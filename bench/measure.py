@@ -80,7 +80,7 @@ def in_turn(
     *,
     before: Callable[[], None] = lambda: None,
     limit: float = 300,
-    slow: float = 15,
+    budget: Callable[[str], float] = lambda _: 15,
 ) -> dict[str, list[Run]]:
     """Run all commands in turn, ``runs`` times after one that is not counted.
 
@@ -89,20 +89,20 @@ def in_turn(
         runs: how many times each.
         before: called before every process, to remove what the last one wrote.
         limit: seconds after which a process is killed.
-        slow: a command whose first run takes longer, or fails, is not run again; that run counts.
+        budget: seconds for all runs of a command; when they are used up it is not run again. A first run counts if it
+            alone takes as long, or fails.
     """
     found: dict[str, list[Run]] = {name: [] for name in commands}
-    done: set[str] = set()
+    left = {name: budget(name) for name in commands}
     for turn in range(runs + 1):
         for name, command in commands.items():
-            if name in done:
+            if left[name] <= 0:
                 continue
             before()
             result = run(command, limit)
-            if turn or result.wall > slow or result.code:
+            left[name] = 0 if result.code else left[name] - result.wall
+            if turn or left[name] <= 0:
                 found[name].append(result)
-            if not turn and (result.wall > slow or result.code):
-                done.add(name)
     return found
 
 

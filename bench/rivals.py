@@ -10,6 +10,7 @@ from bench import peers
 from bench.conversions import command
 from bench.machine import table
 from bench.measure import Spread, in_turn
+from bench.targets import Part
 
 if TYPE_CHECKING:
     from bench.nets import Net
@@ -18,6 +19,7 @@ MEGABYTES = 30  # up to which every peer is tried; some take minutes beyond
 ALWAYS = ("OpenCV 4 (loads)",)  # are tried on every net below
 MOST = 600
 RUNS = 3
+BUDGET, LIMIT = 15, 180  # seconds of all runs of a program, of one run
 
 
 def installed(work: Path) -> dict[str, Path | str]:
@@ -25,25 +27,36 @@ def installed(work: Path) -> dict[str, Path | str]:
     return {peer.name: peers.environment_of(peer.name, peer.requirements, work) for peer in peers.PEERS}
 
 
-def section(nets: list[Net], found: dict[str, Path | str], work: Path) -> str:
-    """The tables, and who is missing."""
-    parts = [f"## Other converters\n\nMedians of {RUNS} runs in turn; a run over 15 s is not repeated."]
-    parts += [_one(net, found, work) for net in nets if net.megabytes < MOST]
+def section(nets: list[Net], found: dict[str, Path | str], work: Path, *, everywhere: bool) -> Part:
+    """The tables, and who is missing.
+
+    Args:
+        nets: what is converted.
+        found: the peers' ``bin`` folders.
+        work: where results go.
+        everywhere: try every peer on the large nets, too.
+    """
+    parts = [
+        f"## Other converters\n\nMedians of up to {RUNS} runs in turn; a run over {BUDGET} s is not repeated."
+        + ("" if everywhere else f" Beyond {MEGABYTES} MB some take minutes: `--all-peers` tries them there, too.")
+    ]
+    parts += [_one(net, found, work, everywhere=everywhere) for net in nets if net.megabytes < MOST]
     missing = {name: why for name, why in found.items() if isinstance(why, str)} | peers.NOT_HERE
     if not found:
         missing = {"all": "not asked for"}
-    return "\n\n".join([*parts, "Not here: " + "; ".join(f"{name}: {why}" for name, why in missing.items()) + "."])
+    absent = "Not here: " + "; ".join(f"{name}: {why}" for name, why in missing.items()) + "."
+    return Part("\n\n".join([*parts, absent]))
 
 
-def _one(net: Net, found: dict[str, Path | str], work: Path) -> str:
+def _one(net: Net, found: dict[str, Path | str], work: Path, *, everywhere: bool) -> str:
     print("peers", net.name, file=sys.stderr)
     commands = {"ours, verified": command(net, folder(work, net, "ours"))} if net.megabytes < MEGABYTES else {}
     commands["ours"] = command(net, folder(work, net, "ours"), "--no-verify")
     for peer in peers.PEERS:
         binaries = found.get(peer.name)
-        if isinstance(binaries, Path) and (net.megabytes < MEGABYTES or peer.name in ALWAYS):
+        if isinstance(binaries, Path) and (everywhere or net.megabytes < MEGABYTES or peer.name in ALWAYS):
             commands[peer.name] = peers.words(peer, binaries, net, folder(work, net, peer.name))
-    runs = in_turn(commands, RUNS, limit=120)
+    runs = in_turn(commands, RUNS, limit=LIMIT, budget=lambda _: BUDGET)
     rows = []
     for name, each in runs.items():
         wall, peak = (Spread.of([getattr(run, what) for run in each]) for what in ("wall", "peak"))
