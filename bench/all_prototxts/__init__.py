@@ -1,0 +1,1 @@
+"""Convert and prove every inference net of a folder of prototxts, with weights made on the spot."""
