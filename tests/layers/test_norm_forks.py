@@ -46,6 +46,11 @@ DIALECTS = [
         "scale_bias: true eps: 1e-7",
         [MEAN, VARIANCE / 10000, FACTOR, SCALE, BIAS],
     ),
+    (
+        "NVIDIA's BatchNorm of 0.16 and 0.17",
+        "scale_filler { value: 1 } eps: 1e-7",
+        [MEAN, VARIANCE / 10000, FACTOR, SCALE, BIAS],
+    ),
     ("NVIDIA's BatchNorm of 0.15", "", [SCALE, BIAS, MEAN, VARIANCE, ONE]),
     ("NVIDIA's BatchNorm of 0.15", "eps: 0.01", [x.reshape(1, -1, 1, 1) for x in (SCALE, BIAS, MEAN, VARIANCE, ONE)]),
 ]
@@ -94,6 +99,17 @@ def test_scale_bias_tells_nvidias_blobs_before_there_are_any(tmp_path):
     assert "NVIDIA" in next(finding.what for finding in conversion.findings if finding.code == "DIA001")
     x = values("data", 2, C, 7, 9)
     np.testing.assert_allclose(run(conversion, {"data": x})["y"], x / np.sqrt(np.float32(1e-5)), rtol=1e-5)
+
+
+def test_a_filler_of_the_scale_tells_nvidias_blobs_and_fills_them(tmp_path):
+    """NVIDIA's sets the rates itself, whatever they are, where BVLC's refuses to learn statistics."""
+    text = batch_norm("scale_filler { value: 0.5 } bias_filler { value: 2 } eps: 1e-7")
+    text = text.replace("batch_norm_param", "param { lr_mult: 1 } batch_norm_param")
+    x = values("data", 2, C, 7, 9)
+    got = check_by_oracle(tmp_path, text, {"data": x})["y"]
+    np.testing.assert_allclose(got, x / np.sqrt(np.float32(1e-5)) / 2 + 2, rtol=1e-5)
+    with pytest.raises(cbc.InvalidNetError, match="refuses to learn BatchNorm's statistics"):
+        cbc.convert(write_net(tmp_path, text.replace("scale_filler { value: 0.5 }", ""))[0], allow="all")
 
 
 def test_learning_in_a_deployed_net_stops(tmp_path):

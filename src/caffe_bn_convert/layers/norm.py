@@ -71,7 +71,7 @@ class BatchNorm(Layer):
         p = source.batch_norm_param
         for spec in source.definition.parameter.param:
             require(spec.lr_mult == 0, "a param has lr_mult other than 0; Caffe refuses to learn BatchNorm's statistics",
-                    "write param { lr_mult: 0 } three times, or none")  # fmt: skip
+                    "write param { lr_mult: 0 } three times, or none; `caffe-bn-convert lint --fix` does")  # fmt: skip
         stored = p.use_global_stats if p.HasField("use_global_stats") else source.phase == "TEST"
         return cls(
             float(np.float32(p.eps)),

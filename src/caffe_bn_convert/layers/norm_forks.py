@@ -135,7 +135,7 @@ class ForkNorm(Layer):
 def read_batch_norm(source: Source) -> ForkNorm | None:
     """A ``BatchNorm`` whose blobs are not BVLC's three; None where they are, or where nothing tells.
 
-    Where there are no blobs yet, ``scale_bias`` tells: NVIDIA's.
+    Where there are no blobs yet, ``scale_bias`` or ``scale_filler`` tells: NVIDIA's.
 
     Raises:
         UnsupportedError: no fork is known to have such blobs, or the fork is known but not what it does then.
@@ -143,7 +143,7 @@ def read_batch_norm(source: Source) -> ForkNorm | None:
     shapes, p = source.blob_shapes, source.batch_norm_param
     # With three blobs there is no scale, whatever the fillers are; a scale that is asked for must be there.
     only(p, _FIELDS if shapes and len(shapes) == 3 else (*_FIELDS, "scale_bias"))
-    if (not shapes and not p.scale_bias) or (shapes and len(shapes) == 3):
+    if (not shapes and not _is_nvidias(p)) or (shapes and len(shapes) == 3):
         return None
     layer = _by_blobs(p, shapes, [int(np.prod(shape)) == 1 for shape in shapes]) if shapes else _nvidia(p, None)
     nvidia = layer.whose.startswith("NVIDIA")
@@ -156,7 +156,7 @@ def read_batch_norm(source: Source) -> ForkNorm | None:
 
 def _by_blobs(p: Any, shapes: BlobShapes, single: list[bool]) -> ForkNorm:
     eps = float(np.float32(p.eps))
-    nvidia = p.scale_bias or p.HasField("scale_filler")
+    nvidia = _is_nvidias(p)
     intel = p.HasField("use_weight_bias") or p.HasField("filler") or p.HasField("bias_term")
     count, statistics = len(shapes), ("mean", "variance")
     if count == 2:
@@ -178,9 +178,15 @@ def _by_blobs(p: Any, shapes: BlobShapes, single: list[bool]) -> ForkNorm:
     )
 
 
+def _is_nvidias(p: Any) -> bool:
+    """Whether the fields are NVIDIA's; a filler of the scale alone makes it scale (batch_norm_layer.cpp of 0.16)."""
+    return bool(p.scale_bias or p.HasField("scale_filler"))
+
+
 def _nvidia(p: Any, shapes: BlobShapes | None) -> ForkNorm:
     roles = ("mean", "variance", "ignored", "scale", "bias")
-    fillers = tuple(Filler(value=float(role == "scale")) for role in roles) if not shapes else ()
+    named = Filler.read(p, "scale_filler", 1.0), Filler.read(p, "bias_filler")
+    fillers = (Filler(), Filler(), Filler(value=1.0), *named)
     eps = max(float(np.float32(p.eps)), LEAST_EPS)
     return ForkNorm("NVIDIA's BatchNorm of 0.16 and 0.17", roles, eps, given=shapes, fillers=fillers)
 

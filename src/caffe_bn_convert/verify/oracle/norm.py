@@ -9,7 +9,7 @@ import numpy as np
 from caffe_bn_convert.errors import InvalidNetError
 
 from .filler import weight
-from .forks import fused_batch_norm
+from .forks import fused_batch_norm, scales
 from .layer import canonical, expect, legacy_shape
 from .pool import average, planes
 
@@ -25,7 +25,7 @@ def batch_norm(layer: Layer, bottoms: list[Array], blobs: Blobs) -> list[Array]:
     Stored statistics in TEST, those of the batch (variance by N, not N - 1) in TRAIN; ``use_global_stats`` goes first.
     """
     x, p = bottoms[0], layer.parameter.batch_norm_param
-    if len(blobs) in (2, 4, 5):
+    if len(blobs) in (2, 4, 5) or (not blobs and scales(layer)):
         return fused_batch_norm(layer, bottoms, blobs)
     stored = p.use_global_stats if p.HasField("use_global_stats") else layer.phase == "TEST"
     mean, variance = _stored(layer, blobs, _channels(x)) if stored else _of_batch(x)

@@ -9,12 +9,12 @@ from .activation import hard_swish, mish, noise, relu6, selu
 from .arithmetic import add, axpy, channel_scale, mask_pooling, maximum, mul
 from .colinear import colinear_convolution
 from .conv import convolution_depthwise, depthwise_convolution, nd_convolution, nd_pooling
-from .norm import batch_norm_blobs, bn, fused_batch_norm, grn, normalize
+from .norm import batch_norm_blobs, bn, fused_batch_norm, grn, normalize, scales
 
 if TYPE_CHECKING:
     from caffe_bn_convert.verify.oracle.layer import Rule
 
-__all__ = ["DISCONTINUOUS", "LAYERS", "batch_norm_blobs", "fused_batch_norm"]
+__all__ = ["DISCONTINUOUS", "LAYERS", "batch_norm_blobs", "fused_batch_norm", "scales"]
 
 LAYERS: dict[str, Rule] = {
     "Add": add,

@@ -91,6 +91,21 @@ def _factor(layer: Layer, stored: float) -> float:
     return 1.0 if nvidia else 0.0 if stored == 0 else 1 / stored
 
 
+def scales(layer: Layer) -> bool:
+    """Whether NVIDIA's newer BatchNorm scales: by ``scale_bias``, or because its scale has a filler."""
+    given = fields(layer, "batch_norm_param")
+    return given.flag("scale_bias", default=False) or given.has("scale_filler")
+
+
+def _nvidias_fillers(layer: Layer, channels: int) -> Statistics:
+    """The blobs of NVIDIA's 0.16 before there are weights: no statistics, scale 1 and bias 0 unless fillers say else."""
+    given = fields(layer, "batch_norm_param")
+    none = np.zeros(channels, layer.dtype)
+    named = (("scale_filler", 1.0), ("bias_filler", 0.0))
+    scale, shift = (weight(layer, (), 0, (channels,), filler(given, name, default)) for name, default in named)
+    return Statistics(none, none, scale, shift)
+
+
 def fused_batch_norm(layer: Layer, bottoms: list[Array], blobs: Blobs) -> list[Array]:
     """``BatchNorm`` whose blobs aren't three: normalise, then scale and shift (batch_norm_layer.cpp of the forks).
 
@@ -98,11 +113,12 @@ def fused_batch_norm(layer: Layer, bottoms: list[Array], blobs: Blobs) -> list[A
     """
     expect(layer, bottoms, 1)
     given, x = fields(layer, "batch_norm_param"), bottoms[0]
-    stored = batch_norm_blobs(layer, blobs)
     channels = x.shape[1] if x.ndim > 1 else 1
+    stored = batch_norm_blobs(layer, blobs) if blobs else _nvidias_fillers(layer, channels)
     if any(part.size != channels for part in (stored.mean, stored.variance, stored.scale, stored.shift)):
         raise InvalidNetError(f"the blobs of BatchNorm do not have {channels} elements")
-    nvidia = len(blobs) == 5 and given.flag("scale_bias", default=False)
+    third = blobs[2] if len(blobs) == 5 else None
+    nvidia = scales(layer) and (not blobs or (third is not None and third.size == 1))
     eps = given.number("eps", 1e-5)
     eps = max(eps, float(np.float32(1e-5))) if nvidia else eps
     mean, variance = stored.mean, stored.variance
