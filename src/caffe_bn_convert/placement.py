@@ -73,5 +73,6 @@ def _replace(path: Path, data: bytes) -> None:
         keep_mode(pending, path)
         pending.replace(path)
     except BaseException:
-        pending.unlink(missing_ok=True)
+        with suppress(OSError):
+            pending.unlink(missing_ok=True)
         raise

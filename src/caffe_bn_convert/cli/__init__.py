@@ -5,13 +5,14 @@ from __future__ import annotations
 import difflib
 import gc
 import sys
+from contextlib import suppress
 from importlib import import_module
 from pathlib import Path
 
 import click
 
 from caffe_bn_convert._version import __version__
-from caffe_bn_convert.cli import signals
+from caffe_bn_convert.cli import signals, streams
 from caffe_bn_convert.errors import ConversionError
 
 INTERNAL, INTERRUPTED = 70, 130
@@ -74,7 +75,13 @@ class Commands(click.Group):
         if rest and rest[0] not in COMMANDS and rest[0] not in ("--help", "-h", "--version"):
             _refuse_misspelt(rest[0])
             rest = ["convert", *rest]
-        return super().parse_args(ctx, [*args[:own], *rest])
+        with streams.written():  # --help
+            return super().parse_args(ctx, [*args[:own], *rest])
+
+    def invoke(self, ctx: click.Context) -> object:
+        """Run the command."""
+        with streams.written():
+            return super().invoke(ctx)
 
 
 def _refuse_misspelt(word: str) -> None:
@@ -108,6 +115,7 @@ def commands(ctx: click.Context, /, path: Path | None, no_config: bool) -> None:
 
 def main(args: list[str] | None = None) -> None:
     """Run the command and exit with its documented code; asked to end, it takes its temporary files along."""
+    streams.open_all()
     signals.install()
     gc.set_threshold(100_000)  # a short life with many small objects and hardly a cycle
     code = run(args)
@@ -130,9 +138,6 @@ def run(args: list[str] | None = None) -> int:
     except (click.Abort, KeyboardInterrupt):
         say("interrupted")
         return INTERRUPTED
-    except BrokenPipeError:
-        sys.stderr.close()
-        return 0
     except Exception:  # a bug of ours: keep the traceback, say what to do
         import traceback
 
@@ -150,4 +155,5 @@ def say(text: str) -> None:
         text.encode(encoding)
     except UnicodeEncodeError:
         text = text.replace("×", "x").replace("→", "->").encode(encoding, "backslashreplace").decode(encoding)
-    click.echo(text, err=True)
+    with suppress(OSError):  # nobody listens; that is no reason to stop
+        click.echo(text, err=True)

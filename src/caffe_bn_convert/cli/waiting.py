@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from contextlib import suppress
 from threading import Event, Thread
 from time import monotonic
 from typing import TYPE_CHECKING
@@ -73,8 +74,9 @@ class Waiting:
             self._draw("")
 
     def _draw(self, text: str) -> None:
-        sys.stderr.write("\r" + text.ljust(self._length))
-        sys.stderr.flush()
+        with suppress(OSError, ValueError):
+            sys.stderr.write("\r" + text.ljust(self._length))
+            sys.stderr.flush()
         self._length = len(text)
 
 

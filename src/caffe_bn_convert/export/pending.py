@@ -108,9 +108,11 @@ def written(
         yield Pending(temporary, target, data, stale)
     finally:
         committed = made and not temporary.exists()
-        temporary.unlink(missing_ok=True)
+        with suppress(OSError):
+            temporary.unlink(missing_ok=True)
         if data is not None and not existed and not committed:
-            data.unlink(missing_ok=True)
+            with suppress(OSError):
+                data.unlink(missing_ok=True)
 
 
 @contextmanager

@@ -216,7 +216,7 @@ class _Proof:
         """The report on a file that does not even run."""
         problem = error.problems[0]
         self.checks.append(
-            Check("the file runs", "fail", problem.what + (f" ({problem.hint})" if problem.hint else ""))
+            Check("running the file", "fail", problem.what + (f" ({problem.hint})" if problem.hint else ""))
         )
         names = self.options.names
         divergence = first_other_shape(self.caffe, self.model, names) if self.options.own else None

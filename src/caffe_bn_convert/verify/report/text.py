@@ -36,6 +36,8 @@ def headline(report: Report) -> str:
     if report.blobs:
         what += f" and {counted(len(report.blobs), 'inner blob')}"
     worst = report.worst
+    if not report.feeds:
+        return f"{report.verdict}: nothing could be compared, {report.provider}"
     return (
         f"{report.verdict}: {what} on {counted(len(report.feeds), 'input')}, {report.provider}; "
         f"worst error {worst.ratio:.2g} of its tolerance ({report.rule})"
