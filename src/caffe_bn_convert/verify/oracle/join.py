@@ -37,7 +37,7 @@ def eltwise(layer: Layer, bottoms: list[Array], _blobs: Blobs) -> list[Array]:
         raise InvalidNetError(f"Eltwise needs bottoms of one shape, not {[bottom.shape for bottom in bottoms]}")
     if operation == "SUM":
         coeff = list(p.coeff) or [1.0] * len(bottoms)
-        terms = (x * c for x, c in zip((first, *others), coeff, strict=True) if c != 0)
+        terms = (x if c == 1 else x * c for x, c in zip((first, *others), coeff, strict=True) if c != 0)
         return [functools.reduce(np.add, terms, np.zeros_like(first))]
     step: dict[str, Callable[[Array, Array], Array]] = {
         "PROD": np.multiply, "DIV": np.divide,

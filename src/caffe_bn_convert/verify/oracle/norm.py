@@ -42,7 +42,9 @@ def _along(values: Array, x: Array) -> Array:
 
 
 def _normalized(x: Array, mean: Array, variance: Array, eps: float) -> Array:
-    return np.asarray((x - _along(mean, x)) / np.sqrt(_along(variance, x) + eps))
+    y = x - _along(mean, x)
+    y /= np.sqrt(_along(variance, x) + eps)
+    return np.asarray(y)
 
 
 def _stored(layer: Layer, blobs: Blobs, channels: int) -> tuple[Array, Array]:
@@ -67,7 +69,7 @@ def scale(layer: Layer, bottoms: list[Array], blobs: Blobs) -> list[Array]:
     y = x * _spread(factor, axis, x)
     if p.bias_term:
         bias = weight(layer, blobs, 2 - len(bottoms), factor.shape, p.bias_filler)
-        y = y + _spread(bias, axis, x)
+        y += _spread(bias, axis, x)
     return [y]
 
 
