@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 import caffe_bn_convert as cbc
-from caffe_bn_convert.caffe import blob
+from caffe_bn_convert.caffe import blob, opening
 from caffe_bn_convert.export import writer
 
 from .nets import write_net
@@ -154,6 +154,14 @@ def test_work_is_linear_in_the_layers(tmp_path) -> None:
     assert per_layer < 450, f"{per_layer:.0f} calls a layer"
 
 
+def test_weights_are_opened_once_for_reading_and_once_for_writing(tmp_path, monkeypatch) -> None:
+    prototxt, caffemodel = chain(tmp_path / "net", 20)
+    opened: list[Path] = []
+    monkeypatch.setattr(opening, "open_raw", lambda path, once=opening.open_raw: opened.append(path) or once(path))
+    convert(prototxt, caffemodel)
+    assert opened == [caffemodel] * 2, "whatever the number of blobs"
+
+
 def test_every_stage_runs_once(tmp_path) -> None:
     counts = calls(*chain(tmp_path / "net", 3))
     once = (
@@ -211,3 +219,5 @@ def test_a_conversion_imports_what_it_needs(tmp_path) -> None:
     ours = {name for name in modules if name.startswith("caffe_bn_convert.")}
     assert not {name for name in ours if name.startswith(("caffe_bn_convert.verify", "caffe_bn_convert.deploy"))}
     assert not ours & {f"caffe_bn_convert.layers.{name}" for name in ("recurrent", "detect", "roi", "resample", "loss")}
+    for_options = ("lint.rules", "layers.catalogue", "net.dialects", "net.passes.fold_into_conv", "preprocessing")
+    assert not ours & {f"caffe_bn_convert.{name}" for name in (*for_options, "net.custom", "export.half", "config")}
