@@ -54,7 +54,9 @@ def measure(prototxt: str, caffemodel: str, model: str) -> dict[str, Any]:
     before = _peak()
     oracle()
     after = _peak()
-    session = ort.InferenceSession(model, providers=["CPUExecutionProvider"])
+    options = ort.SessionOptions()
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")  # else its threads take the oracle's cores
+    session = ort.InferenceSession(model, options, providers=["CPUExecutionProvider"])
     session.run(None, feed)
     pairs = [(_seconds(oracle), _seconds(lambda: session.run(None, feed))) for _ in range(PAIRS)]
     parameters = [sum(blob.count for blob in blobs if blob is not None) for blobs in caffe.blobs]
