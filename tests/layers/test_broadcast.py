@@ -61,7 +61,7 @@ def test_one_scale_for_all(tmp_path, stored, tops):
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        (input_layer(2, 3) + layer("Maximum", "y"), "another fork's"),
+        (input_layer(2, 3) + layer("Add", "y"), "another fork's"),
         (input_layer(2, 3) + input_layer(2, 4, name="b") + layer("Add", "y", "data b"), "2x3 and 2x4"),
         (input_layer(2, 3, 7, 9) + input_layer(2, 3, 7, 9, name="b") + layer("MaskPooling", "y", "data b"), "mask is"),
     ],

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from caffe_bn_convert.errors import UnsupportedError
 from caffe_bn_convert.layers.base import Filler, Layer, Parameter, Shapes, Source, require
 from caffe_bn_convert.layers.dialect import only
 from caffe_bn_convert.layers.inplace import refuse_in_place
+from caffe_bn_convert.layers.peaks import Highest
 from caffe_bn_convert.net.dim import Dim, Shape, show, volume
 
 if TYPE_CHECKING:
@@ -70,9 +71,18 @@ class Add(Broadcasting):
 
 @dataclass(frozen=True, slots=True)
 class Maximum(Broadcasting):
-    """The greater one (maximum_layer.cpp)."""
+    """The greater one (maximum_layer.cpp); with a single bottom, and no blobs, OpenPose's layer."""
 
+    RESTRICTIONS = "synopsys-caffe's, of two bottoms; OpenPose's, of one"
     OP = "Max"
+
+    @classmethod
+    def read(cls, source: Source) -> Any:
+        """No parameters; by the bottoms a :class:`~caffe_bn_convert.layers.peaks.Highest` or this."""
+        if source.bottoms == 1 and not source.blob_shapes:
+            return Highest()
+        # super() would need the class that slots=True replaces.
+        return Broadcasting.read.__func__(cls, source)  # type: ignore[attr-defined]
 
 
 @dataclass(frozen=True, slots=True)

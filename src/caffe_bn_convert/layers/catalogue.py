@@ -60,6 +60,7 @@ FORKS: dict[str, str] = {
     "SpatialTransformer": "STN",
     "ImResize": "OpenPose",
     "Nms": "OpenPose",
+    "Switch": "OpenPose",
     "Correlation": "FlowNet",
     "FlowWarp": "FlowNet",
     "Resample": "FlowNet",
@@ -70,7 +71,7 @@ FORKS: dict[str, str] = {
     "COLINEAR_CONVOLUTION": "exp_caffe",
     "Unpooling": "DeconvNet",
     **dict.fromkeys(
-        ("Add", "BatchToSpaceND", "Gather", "HardSwish", "Maximum", "Mul", "Pad", "ResizeBilinear", "SeLU"), "synopsys"
+        ("Add", "BatchToSpaceND", "Gather", "HardSwish", "Mul", "Pad", "ResizeBilinear", "SeLU"), "synopsys"
     ),
     **dict.fromkeys(("ICNetSubgraph", "ResizeNearestNeighbor", "SpaceToBatchND", "Squeeze"), "synopsys"),
 }
@@ -94,7 +95,6 @@ NOT_SUPPORTED: dict[str, str] = {
     "ROIAlign": "its forks sample differently under one name, one of them memory beside the map; --until the blob in front",
     "ROIWarping": "MNC's, whose samples have no source that is checked; --until the blob in front of it",
     "ScaleFilter": _TRAINING,
-    "Switch": "it is told from outside, while the net runs, which bottom to take; write the one that is meant",
     "TRT": "it holds a TensorRT engine, not a layer; convert the net that the engine was made from",
 }
 """Type → why it is not converted, and what to do instead: a sentence for the message and for docs/layers.md."""

@@ -37,5 +37,7 @@ DISCONTINUOUS: frozenset[str] = frozenset[str]().union(*(family.DISCONTINUOUS fo
 
 
 def discontinuous(parameter: Any) -> bool:
-    """Whether the tops of this layer (a ``LayerParameter``) jump: its type is in DISCONTINUOUS, or it makes a mask."""
-    return parameter.type in DISCONTINUOUS or (parameter.type == "Pooling" and len(parameter.top) > 1)
+    """Whether the tops of this layer (a ``LayerParameter``) jump: its type is in DISCONTINUOUS, or it tells places."""
+    kind = parameter.type
+    masks = kind == "Pooling" and len(parameter.top) > 1
+    return kind in DISCONTINUOUS or masks or (kind == "Maximum" and len(parameter.bottom) == 1)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from .openpose import im_resize, nms
+from .openpose import im_resize, nms, switch
 from .output import detection_output, detection_output_extended
 from .prior_box import prior_box, prior_box_clustered
 from .proposal import proposal, python
@@ -25,7 +25,14 @@ LAYERS: dict[str, Rule] = {
     "Proposal": proposal,
     "Python": python,
     "RegionYolo": region_yolo,
+    "Switch": switch,
     "YoloDetectionOutput": yolo_detection_output,
     "Yolov3DetectionOutput": yolov3_detection_output,
 }
-DISCONTINUOUS: frozenset[str] = frozenset(LAYERS) - {"ImResize", "PriorBox", "PriorBoxClustered", "RegionYolo"}
+DISCONTINUOUS: frozenset[str] = frozenset(LAYERS) - {
+    "ImResize",
+    "PriorBox",
+    "PriorBoxClustered",
+    "RegionYolo",
+    "Switch",
+}

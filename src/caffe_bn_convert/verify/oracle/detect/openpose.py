@@ -8,7 +8,7 @@ import numpy as np
 
 from caffe_bn_convert.errors import InvalidNetError
 from caffe_bn_convert.verify.oracle.fields import fields
-from caffe_bn_convert.verify.oracle.layer import expect
+from caffe_bn_convert.verify.oracle.layer import expect, legacy_shape
 
 if TYPE_CHECKING:
     from caffe_bn_convert.verify.oracle.layer import Array, Blobs, Layer
@@ -81,13 +81,54 @@ def _refined(memory: Array, start: int, width: int, y: int, x: int) -> tuple[flo
     return float((columns * score).sum() / total), float((rows * score).sum() / total)
 
 
+def _of_one_map(x: Array, threshold: float, most: int) -> Array:
+    """nms_layer.cu as it was in August 2016: four neighbours, 0 outside, places as they are; (N, 1, num_peak + 1, 3)."""
+    if x.shape[1] != 1:
+        raise InvalidNetError(f"Nms with num_peak takes one map, not {x.shape}")
+    top = np.zeros((len(x), 1, most + 1, 3), x.dtype)
+    for image, plane in zip(top[:, 0], x[:, 0], strict=True):
+        outside = np.pad(plane, 1)
+        beside = [outside[:-2, 1:-1], outside[2:, 1:-1], outside[1:-1, :-2], outside[1:-1, 2:]]
+        highest = (plane > np.float32(threshold)) & np.all([plane > other for other in beside], axis=0)
+        highest[-1, -1] = False  # the counting of the peaks never gets to the last cell
+        found = np.argwhere(highest)
+        image[0, 0] = len(found)
+        for row, (y, z) in zip(image[1:], found, strict=False):
+            row[:] = z, y, plane[y, z]
+    return top
+
+
+def highest(x: Array) -> Array:
+    """Maximum of one bottom (maximum_layer.cpp): x, y and value of the first highest place of each map: (N, C, 1, 3).
+
+    The search starts from FLT_MIN, the least number above 0, at the first place.
+    """
+    n, c, h, w = legacy_shape(x)
+    flat = x.reshape(n, c, h * w)
+    place = flat.argmax(axis=2)
+    value = flat.max(axis=2)
+    least = np.finfo(np.float32).tiny
+    place = np.where(value > least, place, 0)
+    return np.stack([place % w, place // w, np.maximum(value, least)], axis=2)[:, :, None].astype(x.dtype)
+
+
+def switch(layer: Layer, bottoms: list[Array], _blobs: Blobs) -> list[Array]:
+    """``Switch`` (switch_layer.cpp, September 2016): the last bottom, as it is until a program calls for another."""
+    if any(x.shape != bottoms[0].shape for x in bottoms):
+        raise InvalidNetError(f"{layer.parameter.type} takes bottoms of one shape")
+    return [bottoms[-1]]
+
+
 def nms(layer: Layer, bottoms: list[Array], _blobs: Blobs) -> list[Array]:
     """``Nms``: for each of ``num_parts`` maps the number of peaks, then (x, y, score) of at most ``max_peaks``.
 
-    The top is (N, num_parts, max_peaks + 1, 3); what is not written stays 0 here (in Caffe what was there before).
+    The top is (N, num_parts, max_peaks + 1, 3); what is not written stays 0 here (in Caffe what was there before). Of a
+    single map it is the fork's older layer, if the fields do not say otherwise.
     """
     expect(layer, bottoms, 1)
     given, x = fields(layer, "nms_param"), bottoms[0]
+    if given.has("num_peak") or (x.shape[1] == 1 and not given.has("num_parts") and not given.has("max_peaks")):
+        return [_of_one_map(x, given.number("threshold", 0.5), given.integer("num_peak", 100))]
     parts, most = given.integer("num_parts", 15), given.integer("max_peaks", 20)
     n, c, h, w = x.shape
     if c < parts or n != 1:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from caffe_bn_convert.errors import InvalidNetError, UnsupportedError
+from caffe_bn_convert.verify.oracle.detect.openpose import highest
 from caffe_bn_convert.verify.oracle.fields import fields
 from caffe_bn_convert.verify.oracle.filler import weight
 from caffe_bn_convert.verify.oracle.layer import expect, legacy_shape
@@ -55,7 +56,9 @@ def mul(layer: Layer, bottoms: list[Array], blobs: Blobs) -> list[Array]:
 
 
 def maximum(layer: Layer, bottoms: list[Array], blobs: Blobs) -> list[Array]:
-    """``Maximum`` (maximum_layer.cpp), broadcasting."""
+    """``Maximum`` (maximum_layer.cpp), broadcasting; of one bottom and no blobs OpenPose's."""
+    if len(bottoms) == 1 and not blobs:
+        return [highest(bottoms[0])]
     a, b = _pair(layer, bottoms, blobs)
     return [np.maximum(a, b)]
 
