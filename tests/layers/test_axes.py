@@ -70,7 +70,7 @@ def test_dynamic(tmp_path, kind, rest):
         ("Transpose", "transpose_param { dim: 0 dim: 1 }", "must name each"),
         ("Squeeze", "squeeze_param { axis: 1 }", "only axes of size 1"),
         ("Reverse", "reverse_param { axis: 4 }", "out of range"),
-        ("Gather", "", "of another fork"),
+        ("Gather", "gather_param { shape: 1 }", "needs indices"),
         ("Gather", "gather_param { indices: 3 shape: 1 axis: 1 }", "beyond axis 1"),
         ("Gather", "gather_param { indices: 3 shape: 2 }", "1 indices for the shape"),
         ("CropCenter", "crop_center_param { crop_size: 1 }", "1 numbers for 4 axes"),
@@ -80,3 +80,29 @@ def test_dynamic(tmp_path, kind, rest):
 def test_refusals(tmp_path, kind, rest, message):
     with pytest.raises(cbc.ConversionError, match=message):
         cbc.convert(write_net(tmp_path, input_layer(2, 3, 7, 9) + layer(kind, "y", rest=rest))[0])
+
+
+GATHER = input_layer(2, 3, name="a") + input_layer(2, 5, name="b") + layer("Gather", "g", "a b", "c d")
+
+
+def test_gather_of_batches_on_one_computer(tmp_path):
+    """yjxiong's: outside of MPI its tops are its bottoms."""
+    inputs = {"a": values("a", 2, 3), "b": values("b", 2, 5)}
+    text = GATHER + layer("TanH", "y", "c") + layer("TanH", "z", "d")
+    got = check_by_oracle(tmp_path, text, inputs)
+    np.testing.assert_allclose(got["z"], np.tanh(inputs["b"]), rtol=1e-6)
+    assert "yjxiong" in cbc.convert(write_net(tmp_path, text)[0]).findings[0].what
+    with pytest.raises(cbc.InvalidNetError, match="2 bottoms but 1 tops"):
+        cbc.convert(write_net(tmp_path, GATHER.replace('top: "d"', ""))[0])
+
+
+def test_gather_of_batches_shares_the_memory_of_each_bottom(tmp_path):
+    """What works in place on a top has changed the bottom at its place, and no other."""
+    net = (
+        input_layer(2, 3, name="x") + layer("TanH", "a", "x") + layer("Power", "b", "x")
+        + layer("Gather", "g", "a b", "c d") + layer("ReLU", "r", "d", "d") + layer("TanH", "y", "b") + layer("TanH", "z", "a")
+    )  # fmt: skip
+    x = values("x", 2, 3) - 1
+    got = check_by_oracle(tmp_path, net, {"x": x})
+    np.testing.assert_allclose(got["y"], np.tanh(np.maximum(x, 0)), rtol=1e-6)
+    np.testing.assert_allclose(got["z"], np.tanh(np.tanh(x)), rtol=1e-5)

@@ -3,23 +3,23 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from caffe_bn_convert.errors import UnsupportedError
 from caffe_bn_convert.layers.base import Layer, Shapes, Source, canonical_axis, require
-from caffe_bn_convert.layers.dialect import only
+from caffe_bn_convert.layers.dialect import only, taken_for
 from caffe_bn_convert.layers.inplace import refuse_in_place
 from caffe_bn_convert.net.dim import Shape, fixed, show
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
     from typing_extensions import Self
 
     from caffe_bn_convert.caffe.blob import Blob
     from caffe_bn_convert.export.emitter import Emitter, Tensor
+    from caffe_bn_convert.lint.finding import Finding
 
 BACK_TO_THE_START = -(2**63) + 1
 
@@ -149,22 +149,21 @@ class Gather(Layer):
 
     BOTTOMS = (1, None)
     TOPS = (1, None)
-    RESTRICTIONS = "synopsys-caffe's, with fixed indices"
+    RESTRICTIONS = "synopsys-caffe's, with fixed indices; yjxiong's, without any, as on one computer"
 
     indices: tuple[int, ...]
     shape: tuple[int, ...]
     axis: int
 
     @classmethod
-    def read(cls, source: Source) -> Self:
-        """Reads ``gather_param``.
-
-        Raises:
-            UnsupportedError: several bottoms: yjxiong's layer, which collects the batches of several computers.
-        """
+    def read(cls, source: Source) -> Any:
+        """Reads ``gather_param``; without one it is yjxiong's layer, a :class:`Gathered`."""
         p = source.gather_param
-        if source.bottoms != 1 or source.tops != 1 or not p.indices:
-            raise UnsupportedError("Gather without gather_param.indices is the layer of another fork, for training")
+        if not source.definition.parameter.HasField("gather_param"):
+            require(source.bottoms == source.tops, f"it has {source.bottoms} bottoms but {source.tops} tops")
+            return Gathered()
+        require(source.bottoms == source.tops == 1, "Gather with indices takes 1 bottom and makes 1 top")
+        require(len(p.indices) > 0, "gather_param needs indices")
         only(p, ("indices", "shape", "axis"))
         shape = () if tuple(p.shape) == (0,) else tuple(p.shape)
         told = f"there are {len(p.indices)} indices for the shape {list(p.shape)}"
@@ -184,6 +183,23 @@ class Gather(Layer):
         indices = np.reshape(np.array(self.indices, np.int64), self.shape)
         axis = canonical_axis(self.axis, len(x[0].shape))
         return [e.op("Gather", x[0].name, e.constant(indices, "indices", np.int64), axis=axis)]
+
+
+@dataclass(frozen=True, slots=True)
+class Gathered(Layer):
+    """What one of several computers has of each bottom's batch (gather_layer.cpp of yjxiong's Caffe): alone, all of it."""
+
+    def shapes(self, bottoms: Shapes) -> Shapes:
+        """Those of the bottoms."""
+        return bottoms
+
+    def findings(self, bottoms: Shapes, w: Sequence[Blob]) -> Iterable[Finding]:  # noqa: ARG002
+        """DIA001."""
+        yield taken_for("yjxiong's Gather of batches, run on one computer", "as it has no gather_param")
+
+    def emit(self, e: Emitter, x: Sequence[Tensor], w: Sequence[Blob]) -> Sequence[str]:  # noqa: ARG002
+        """No arithmetic."""
+        return [t.name for t in x]
 
 
 @dataclass(frozen=True, slots=True)

@@ -66,6 +66,7 @@ def shares_memory(layer: LayerDefinition) -> bool:
         return order == list(range(len(order)))
     return (
         layer.type in ("Split", "Reshape", "Flatten")
+        or (layer.type == "Gather" and not parameter.HasField("gather_param"))
         or (layer.type == "Concat" and len(parameter.bottom) == 1)
         or (layer.type == "Slice" and len(parameter.top) == 1)
     )
@@ -131,10 +132,12 @@ class _Versions:
         return self._new(blob, layer.name, source=source)
 
     def share(self, layer: LayerDefinition) -> None:
-        """Put the tops into the bottom's memory."""
-        blobs = {*layer.parameter.top, *layer.parameter.bottom}
-        memory = blobs.union(*(self.memory.get(blob, set()) for blob in blobs))
-        self.memory.update(dict.fromkeys(memory, memory))
+        """Put the tops into the bottom's memory; of several bottoms each has the top at its place."""
+        tops, bottoms = layer.parameter.top, layer.parameter.bottom
+        groups = zip(bottoms, tops, strict=False) if len(bottoms) > 1 else [(*bottoms, *tops)]
+        for blobs in groups:
+            memory = set(blobs).union(*(self.memory.get(blob, set()) for blob in blobs))
+            self.memory.update(dict.fromkeys(memory, memory))
 
     def finish(self, count: int) -> list[int]:
         """Bring the outputs up to date; returns them."""

@@ -86,6 +86,8 @@ def shares_memory(parameter: Any) -> bool:
         return True
     if parameter.type in ("Concat", "Slice"):
         return len(parameter.bottom) == len(parameter.top) == 1
+    if parameter.type == "Gather" and not parameter.HasField("gather_param"):
+        return len(parameter.bottom) == len(parameter.top)
     return parameter.type == "Permute" and _is_identity(list(parameter.permute_param.order))
 
 
@@ -132,7 +134,8 @@ class _Walk:
             raise InvalidNetError(f'top blob "{top}" is made by several layers')
         if not in_place:
             shared = shares_memory(parameter) and parameter.bottom
-            self.memory[top] = self.memory[parameter.bottom[0]] if shared else len(self.contents)
+            below = position if parameter.type == "Gather" else 0  # each of its tops lies in the bottom at its place
+            self.memory[top] = self.memory[parameter.bottom[below]] if shared else len(self.contents)
         making, place = (top, self.makings[top]), self.memory[top]
         self.makings[top] += 1
         if in_place or not self.contents[place]:

@@ -108,9 +108,13 @@ def crop_center(layer: Layer, bottoms: list[Array], _blobs: Blobs) -> list[Array
 
 
 def gather(layer: Layer, bottoms: list[Array], _blobs: Blobs) -> list[Array]:
-    """``Gather`` (synopsys-caffe's gather_layer.cpp): fixed ``indices`` of ``shape`` (0: one index) along ``axis``."""
-    if len(bottoms) != 1:
-        raise UnsupportedError("Gather with several bottoms is another fork's layer")
+    """``Gather`` (synopsys-caffe's gather_layer.cpp): fixed ``indices`` of ``shape`` (0: one index) along ``axis``.
+
+    Without ``gather_param`` it is yjxiong's gather_layer.cpp, which outside of MPI shares each bottom's data.
+    """
+    if not layer.parameter.HasField("gather_param"):
+        return bottoms
+    expect(layer, bottoms, 1)
     given, x = fields(layer, "gather_param"), bottoms[0]
     indices, shape = given.integers("indices"), given.integers("shape")
     axis = canonical(given.integer("axis", 0), x.ndim)
