@@ -84,6 +84,20 @@ def test_bn(tmp_path, whose, rest, blobs, shape):
     check_by_oracle(tmp_path, bn(rest), {"data": values("data", 2, C, 7, 9)}, {"y": blobs})
 
 
+def test_bn_that_tells_the_statistics_of_the_batch(tmp_path):
+    """DeconvNet's nets collect them so, to make its BN testable."""
+    text = input_layer(2, C, 7, 9) + layer("BN", "y", tops="y mean variance", rest="bn_param { bn_mode: LEARN }")
+    x = values("data", 2, C, 7, 9)
+    found = check_by_oracle(tmp_path, text, {"data": x}, {"y": [SCALE, BIAS]})
+    np.testing.assert_allclose(found["mean"].ravel(), x.mean((0, 2, 3)), rtol=1e-4, atol=1e-6)
+    np.testing.assert_allclose(found["variance"].ravel(), x.var((0, 2, 3)), rtol=1e-4)
+    assert found["variance"].shape == (1, C, 1, 1)
+    with pytest.raises(cbc.InvalidNetError, match="never written"):
+        cbc.convert(*write_net(tmp_path, text.replace("LEARN", "INFERENCE"), {"y": [SCALE, BIAS]}))
+    with pytest.raises(cbc.InvalidNetError, match="makes one top"):
+        cbc.convert(*write_net(tmp_path, text.replace("bn_mode: LEARN", ""), {"y": [SCALE, BIAS, MEAN, VARIANCE]}))
+
+
 def test_a_dynamic_batch(tmp_path):
     weights = {"y": [SCALE, BIAS, MEAN, VARIANCE]}
     check_dynamic(tmp_path, bn("frozen: true"), {"N": 4, "H": 5}, weights, data=("N", C, "H", 9))

@@ -90,6 +90,28 @@ def test_sizes_must_fit(tmp_path):
         cbc.convert(write_net(tmp_path, eltwise("{'operation': 0}", (2, 3), (4,)))[0])
 
 
+def spatial(text):
+    return input_layer(2, 3, 5) + python("spatial_dropout", "SpatialDropoutLayer", text=text)
+
+
+def test_spatial_dropout_of_enet(tmp_path):
+    x = values("data", 2, 3, 5)
+    tests = check_by_oracle(tmp_path, spatial("{'phase': 'TEST', 'p': '0.2'}"), {"data": x})["y"]
+    np.testing.assert_allclose(tests, x / np.float32(0.8), rtol=1e-6)
+    trains = spatial("{'phase': 'TRAIN', 'p': '0.2'}")
+    np.testing.assert_array_equal(check_by_oracle(tmp_path, trains, {"data": x})["y"], x)
+    with pytest.raises(cbc.RefusedError, match="random at test time"):
+        cbc.convert(write_net(tmp_path, trains)[0])
+
+
+@pytest.mark.parametrize(
+    "text", ["", "{'phase': 'TEST'}", "{'phase': 'TEST', 'p': '1'}", "[]", "{'phase': 'TEST', 'p': 'x'}"]
+)
+def test_spatial_dropout_needs_a_share(tmp_path, text):
+    with pytest.raises(cbc.InvalidNetError, match="p between 0 and 1"):
+        cbc.convert(write_net(tmp_path, spatial(text))[0])
+
+
 def test_other_classes_are_refused(tmp_path):
     with pytest.raises(cbc.UnsupportedError, match="nothing that a model file names is run"):
         cbc.convert(write_net(tmp_path, input_layer(2, 3) + python("os", "System"))[0])

@@ -39,6 +39,7 @@ LAYERS = Families(
         "sampler": ("SpatialTransformer",),
         "loss": ("Accuracy", "ContrastiveLoss", "EuclideanLoss", "HingeLoss", "InfogainLoss", "MultinomialLogisticLoss",
                  "SigmoidCrossEntropyLoss", "SoftmaxWithLoss"),
+        "bilinear": ("BilinearInterpolation",),
         "resample": ("Interp", "Upsample", "UpsampleDarknet", "Reorg"),
         "roi": ("ROIPooling", "PSROIPooling"),
         "norm_forks": ("BN",),

@@ -25,7 +25,7 @@ import numpy as np
 from caffe_bn_convert.errors import UnsupportedError
 from caffe_bn_convert.layers.base import Filler, Layer, Parameter, Shapes, Source, require
 from caffe_bn_convert.layers.dialect import only, taken_for
-from caffe_bn_convert.layers.normalized import emit_batch_normalization, normalized_by_batch
+from caffe_bn_convert.layers.normalized import emit_batch_normalization, normalized_with_statistics
 from caffe_bn_convert.lint.finding import Finding
 from caffe_bn_convert.net.dim import fixed
 
@@ -62,6 +62,7 @@ class ForkNorm(Layer):
         given: the blobs' shapes in the weights; forks write (C) or (1, C, 1, 1).
         factor_is_sure: whether "factor" is known to be divided by; otherwise it must be 1.
         fillers: for each role, where the prototxt may name one.
+        tops: how many there are; DeconvNet's second and third are the mean and the variance of the batch.
     """
 
     whose: str
@@ -71,6 +72,13 @@ class ForkNorm(Layer):
     given: BlobShapes | None = None
     factor_is_sure: bool = True
     fillers: tuple[Filler, ...] = ()
+    tops: int = 1
+
+    def shapes(self, bottoms: Shapes) -> Shapes:
+        """The bottom's; that of mean and variance is 1 x channels x 1 x 1."""
+        told = f"mean and variance are of 4-D blobs, its bottom has {len(bottoms[0])} axes"
+        require(self.tops == 1 or len(bottoms[0]) == 4, told)
+        return (bottoms[0], *[(1, bottoms[0][1], 1, 1)] * (self.tops - 1))
 
     def parameters(self, bottoms: Shapes) -> tuple[Parameter, ...]:
         """One number for each channel and role; for "factor" and "ignored" one at all."""
@@ -116,9 +124,11 @@ class ForkNorm(Layer):
 
     def emit(self, e: Emitter, x: Sequence[Tensor], w: Sequence[Blob]) -> Sequence[str]:
         """BatchNormalization; for statistics of the batch, or without any, Mul and Add."""
-        if self.batch or "mean" not in self.roles:
-            value = normalized_by_batch(e, x[0], self.eps) if self.batch else x[0].name
-            return [self._scaled(e, value, x[0], w)]
+        if self.batch:
+            value, *moments = normalized_with_statistics(e, x[0], self.eps)
+            return [self._scaled(e, value, x[0], w), *moments][: self.tops]
+        if "mean" not in self.roles:
+            return [self._scaled(e, x[0].name, x[0], w)]
         values = self._values(w)
         mean, variance = self._statistics(values)
         scale, bias = values.get("scale", np.ones_like(mean)), values.get("bias", np.zeros_like(mean))
@@ -195,7 +205,8 @@ def _nvidia(p: Any, shapes: BlobShapes | None) -> ForkNorm:
 class BN(Layer):
     """Two layers of one name: PSPNet's with statistics, SegNet's without."""
 
-    RESTRICTIONS = "PSPNet's with four blobs and SegNet's with two"
+    TOPS = (1, 3)
+    RESTRICTIONS = "PSPNet's with four blobs and SegNet's with two; more tops than one in mode LEARN only"
 
     @classmethod
     def read(cls, source: Source) -> Any:
@@ -204,18 +215,20 @@ class BN(Layer):
         marks = p.HasField("bn_mode") or p.HasField("scale_filler") or p.HasField("shift_filler")
         count = len(shapes) if shapes else 2 if marks and not p.icnet else 4
         if count == 2:
-            return _segnet(p, shapes)
+            return _segnet(p, shapes, source.tops)
         if count == 4:
+            require(source.tops == 1, "PSPNet's BN makes one top")
             return _pspnet(p, shapes, source.phase)
         raise UnsupportedError(f"no fork is known whose BN has {count} blobs", hint=f"known are {_KNOWN_BN}")
 
 
-def _segnet(p: Any, shapes: BlobShapes | None) -> ForkNorm:
+def _segnet(p: Any, shapes: BlobShapes | None, tops: int) -> ForkNorm:
     only(p, ("scale_filler", "shift_filler", "bn_mode"))
     fillers = Filler.read(p, "scale_filler"), Filler.read(p, "shift_filler")
     learns = p.bn_mode == 0
+    require(learns or tops == 1, "in mode INFERENCE mean and variance are never written")
     whose = f"SegNet's BN in mode {'LEARN' if learns else 'INFERENCE'}"
-    return ForkNorm(whose, ("scale", "bias"), SEGNET_EPS, learns, shapes or None, fillers=fillers)
+    return ForkNorm(whose, ("scale", "bias"), SEGNET_EPS, learns, shapes or None, fillers=fillers, tops=tops)
 
 
 def _pspnet(p: Any, shapes: BlobShapes | None, phase: str) -> ForkNorm:

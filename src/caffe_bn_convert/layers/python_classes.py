@@ -1,4 +1,4 @@
-"""Classes of Python layers in synopsys-caffe's models, written down here: nothing that a model file names is run."""
+"""Classes of Python layers in models of synopsys-caffe and ENet, written down here: nothing that a model file names is run."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from caffe_bn_convert.export.elem_types import FLOAT, INT64
 from caffe_bn_convert.layers.base import Layer, Shapes, Source, require
 from caffe_bn_convert.layers.broadcast import broadcast
 from caffe_bn_convert.layers.dialect import taken_for
+from caffe_bn_convert.lint.finding import Finding
 from caffe_bn_convert.net.dim import Symbol, fixed, show
 
 if TYPE_CHECKING:
@@ -21,7 +22,6 @@ if TYPE_CHECKING:
 
     from caffe_bn_convert.caffe.blob import Blob
     from caffe_bn_convert.export.emitter import Emitter, Tensor
-    from caffe_bn_convert.lint.finding import Finding
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,9 +127,48 @@ class Reshape(_Class):
         return [e.op("Reshape", x[0].name, e.op("Cast", x[1].name, to=INT64))]
 
 
+@dataclass(frozen=True, slots=True)
+class SpatialDropout(_Class):
+    """ENet's Dropout of whole channels (spatial_dropout.py); its parameters tell the phase, not the net.
+
+    For training it scales what it keeps by 1 / (1 - p), so that the mean of the samples is the bottom. For testing it
+    multiplies by that factor, too.
+
+    Attributes:
+        factor: what the bottom is multiplied by; None where it samples.
+    """
+
+    WHOSE = "ENet's Python layer spatial_dropout.SpatialDropoutLayer"
+
+    factor: np.float32 | None
+
+    @classmethod
+    def read(cls, source: Source) -> Self:
+        """Reads ``param_str``, a Python dictionary, which is parsed and never run."""
+        require(source.bottoms == 1 and source.tops == 1, "SpatialDropoutLayer takes 1 bottom and makes 1 top")
+        try:
+            given = ast.literal_eval(source.python_param.param_str)
+            samples, p = given["phase"] == "TRAIN", float(given["p"])
+        except (ValueError, SyntaxError, TypeError, KeyError, MemoryError, RecursionError):
+            samples, p = True, 0.0
+        require(0 < p < 1, "param_str of SpatialDropoutLayer must have phase, and p between 0 and 1")
+        return cls(None if samples else np.float32(1 / (1 - p)))
+
+    def findings(self, bottoms: Shapes, w: Sequence[Blob]) -> Iterable[Finding]:
+        """DIA001 and DROP001."""
+        yield from _Class.findings(self, bottoms, w)
+        if self.factor is None:
+            yield Finding("DROP001", "it is random at test time, too ('phase': 'TRAIN' in its param_str)")
+
+    def emit(self, e: Emitter, x: Sequence[Tensor], w: Sequence[Blob]) -> Sequence[str]:  # noqa: ARG002
+        """Mul, or nothing for the mean of the samples."""
+        return [x[0].name if self.factor is None else e.op("Mul", x[0].name, e.constant(self.factor, "factor"))]
+
+
 CLASSES: dict[tuple[str, str], type[Layer]] = {
     ("shape", "TensorShape"): TensorShape,
     ("eltwise", "Eltwise"): Eltwise,
     ("reshape", "Reshape"): Reshape,
+    ("spatial_dropout", "SpatialDropoutLayer"): SpatialDropout,
 }
 """By module and class."""

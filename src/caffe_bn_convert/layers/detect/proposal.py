@@ -169,7 +169,7 @@ def _rows(boxes: Any) -> Boxes:
 class Python(Proposal):
     """The Python layer that nets for deployment have: py-faster-rcnn's, with its settings for testing.
 
-    Nothing is imported: what lib/rpn/proposal_layer.py and lib/fast_rcnn/config.py say is written down here. Three others
+    Nothing is imported: what lib/rpn/proposal_layer.py and lib/fast_rcnn/config.py say is written down here. Others
     are in :mod:`caffe_bn_convert.layers.python_classes`.
     """
 
@@ -177,7 +177,8 @@ class Python(Proposal):
     TOPS = (0, None)
     RESTRICTIONS = (
         "rpn.proposal_layer of py-faster-rcnn and R-FCN, with the settings for testing of its config.py; "
-        "synopsys-caffe's shape.TensorShape, eltwise.Eltwise and reshape.Reshape; without bottoms an input"
+        "synopsys-caffe's shape.TensorShape, eltwise.Eltwise and reshape.Reshape; "
+        "ENet's spatial_dropout.SpatialDropoutLayer; without bottoms an input"
     )
 
     @classmethod

@@ -9,11 +9,12 @@ RULES = (
         code="DROP001",
         name="dropout-samples-when-testing",
         severity="error",
-        what="A Dropout draws at random at test time, too (sample_weights_test: true).",
+        what="A Dropout draws at random at test time, too (sample_weights_test: true, or ENet's Python layer for training).",
         why="Bayesian SegNet runs one picture many times, each time with other neurons left out, and takes mean and variance "
         "of the results. What a single run gives is random, so there is nothing to prove. Its authors name the "
         "alternative: weight averaging, where Dropout is the identity, since Caffe scales while it trains. One run then "
-        "gives a result near the mean of the samples, and no variance.",
+        "gives a result near the mean of the samples, and no variance. ENet's SpatialDropoutLayer is told its phase by "
+        "its own param_str, and so draws in every phase of a net that trains.",
         hint="--allow DROP001 converts the net with weight averaging: Dropout does nothing, and nothing is sampled",
         bad='layer { name: "drop" type: "Dropout" bottom: "data" top: "drop" dropout_param { sample_weights_test: true } }\n',
         good='layer { name: "drop" type: "Dropout" bottom: "data" top: "drop" dropout_param { sample_weights_test: false } }\n',

@@ -1,4 +1,4 @@
-"""Three classes of Python layers of synopsys-caffe (python/shape.py, eltwise.py and reshape.py); nothing is run."""
+"""Classes of Python layers of synopsys-caffe (python/shape.py, eltwise.py, reshape.py) and ENet; nothing is run."""
 
 from __future__ import annotations
 
@@ -52,9 +52,23 @@ def reshape(layer: Layer, bottoms: list[Array]) -> list[Array]:
     return [bottoms[0].reshape(shape)]
 
 
+def spatial_dropout(layer: Layer, bottoms: list[Array]) -> list[Array]:
+    """``spatial_dropout.SpatialDropoutLayer`` of ENet: times 1 / (1 - p), unless its own phase is TRAIN.
+
+    Then it draws channels, each kept with 1 - p and scaled so; what is rendered is their mean, the bottom.
+    """
+    expect(layer, bottoms, 1)
+    text = layer.parameter.python_param.param_str
+    phase, p = re.search(r"'phase'\s*:\s*'(\w*)'", text), re.search(r"'p'\s*:\s*'?([\d.eE+-]+)", text)
+    if phase is None or p is None:
+        raise InvalidNetError("param_str of SpatialDropoutLayer must have phase and p")
+    return [bottoms[0] if phase.group(1) == "TRAIN" else bottoms[0] * layer.dtype.type(1 / (1 - float(p.group(1))))]
+
+
 PYTHON_CLASSES = {
     ("shape", "TensorShape"): tensor_shape,
     ("eltwise", "Eltwise"): eltwise,
     ("reshape", "Reshape"): reshape,
+    ("spatial_dropout", "SpatialDropoutLayer"): spatial_dropout,
 }
 """By module and class."""

@@ -136,18 +136,23 @@ def bn(layer: Layer, bottoms: list[Array], blobs: Blobs) -> list[Array]:
         raise UnsupportedError("bn_param.moving_average, across_spatial and var_eps are of a BN without statistics")
     marks = any(given.has(name) for name in ("bn_mode", "scale_filler", "shift_filler"))
     segnet = len(blobs) == 2 or (not blobs and marks and not given.flag("icnet", default=False))
-    return [_bn_segnet(layer, given, bottoms[0], blobs) if segnet else _bn_pspnet(layer, given, bottoms[0], blobs)]
+    return _bn_segnet(layer, given, bottoms[0], blobs) if segnet else [_bn_pspnet(layer, given, bottoms[0], blobs)]
 
 
-def _bn_segnet(layer: Layer, given: Fields, x: Array, blobs: Blobs) -> Array:
-    """caffe-segnet's bn_layer.cpp: INFERENCE only scales and shifts; LEARN normalises by the batch, in TEST too."""
+def _bn_segnet(layer: Layer, given: Fields, x: Array, blobs: Blobs) -> list[Array]:
+    """caffe-segnet's bn_layer.cpp: INFERENCE only scales and shifts; LEARN normalises by the batch, in TEST too.
+
+    Tops 1 and 2 are what LEARN found: mean and variance, E(X^2) - (EX)^2, without eps. INFERENCE does not write them.
+    """
     channels = legacy_shape(x)[1]
     scale = weight(layer, blobs, 0, (channels,), filler(given, "scale_filler", 0.0))
     shift = weight(layer, blobs, 1, (channels,), filler(given, "shift_filler", 0.0))
+    found: list[Array] = []
     if given.word("bn_mode", "LEARN") not in ("INFERENCE", "1"):
-        mean, variance = minibatch(x)
-        x = (x - per_channel(mean, x)) / np.sqrt(per_channel(variance, x) + layer.dtype.type(1e-9))
-    return x * per_channel(scale, x) + per_channel(shift, x)
+        found = list(minibatch(x))
+        x = (x - per_channel(found[0], x)) / np.sqrt(per_channel(found[1], x) + layer.dtype.type(1e-9))
+    y = x * per_channel(scale, x) + per_channel(shift, x)
+    return [y, *(moment.reshape(1, -1, 1, 1) for moment in found)]
 
 
 def _bn_pspnet(layer: Layer, given: Fields, x: Array, blobs: Blobs) -> Array:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from .flow import correlation, flow_warp, resample
-from .interp import interp
+from .interp import bilinear_interpolation, interp
 from .resize import resize_bilinear, resize_nearest_neighbor
 from .subgraph import icnet_subgraph
 from .transformer import spatial_transformer
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 __all__ = ["DISCONTINUOUS", "LAYERS"]
 
 LAYERS: dict[str, Rule] = {
+    "BilinearInterpolation": bilinear_interpolation,
     "Correlation": correlation,
     "FlowWarp": flow_warp,
     "ICNetSubgraph": icnet_subgraph,

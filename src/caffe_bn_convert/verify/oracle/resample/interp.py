@@ -38,6 +38,19 @@ def _along(x: Array, size: int, axis: int) -> Array:
     return mixed
 
 
+def bilinear_interpolation(layer: Layer, bottoms: list[Array], _blobs: Blobs) -> list[Array]:
+    """``BilinearInterpolation`` (ctensmeyer's bilinear_layer.cpp): corners aligned, to the second bottom's size.
+
+    Its factor is (in - 1) / (out - 1), so an output of one cell divides by 0; the neighbour that it reads behind the
+    last cell has the weight 0.
+    """
+    expect(layer, bottoms, 2)
+    height, width = bottoms[1].shape[2:4]
+    if height < 2 or width < 2:
+        raise InvalidNetError(f"BilinearInterpolation to {height}×{width} divides by 0")
+    return [align_corners(bottoms[0], height, width)]
+
+
 def _interp_size(given: Fields, height: int, width: int) -> tuple[int, int]:
     """Output height and width by the first rule that fits (interp_layer.cpp ``Reshape``)."""
     shrink, zoom = given.integer("shrink_factor", 1), given.integer("zoom_factor", 1)
