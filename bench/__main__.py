@@ -34,7 +34,8 @@ def main() -> None:
     found = nets(options.work.resolve(), large=not options.no_large)
     found = [net for net in found if options.only is None or net.name in options.only]
     parts = measured(chosen, found, options)
-    report = "\n\n".join([head, summary(parts), *(part.text for part in parts)]) + "\n"
+    targets = [summary(parts)] if any(part.targets for part in parts) else []
+    report = "\n\n".join([head, *targets, *(part.text for part in parts)]) + "\n"
     output = options.output or (None if options.part or options.only else RESULTS)
     if output is None:
         print(report)
