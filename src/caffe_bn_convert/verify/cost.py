@@ -21,7 +21,14 @@ LAYER, BOTTOM = 1_000_000, 100_000
 """What a layer costs whatever its size, and each of its bottoms."""
 
 MULTIPLYING = frozenset(
-    {"Convolution", "Deconvolution", "ConvolutionDepthwise", "DepthwiseConvolution", "InnerProduct"}
+    {
+        "Convolution",
+        "Deconvolution",
+        "ConvolutionDepthwise",
+        "DepthwiseConvolution",
+        "InnerProduct",
+        "COLINEAR_CONVOLUTION",
+    }
 )
 
 
@@ -35,8 +42,7 @@ def multiplications(caffe: Caffe, sizes: Mapping[str, int]) -> int:
     total = BYTES * sum(sizes.values())
     for step in plan(caffe.net).steps:
         total += LAYER + BOTTOM * len(step.bottoms)
-        blobs = caffe.blobs[step.index]
-        weights = blobs[0] if blobs else None
+        weights = max(filter(None, caffe.blobs[step.index]), key=lambda blob: blob.count, default=None)
         if weights is None or caffe.net.layers[step.index].type not in MULTIPLYING or not weights.shape:
             continue
         value = step.bottoms[0].key if caffe.net.layers[step.index].type == "Deconvolution" else step.tops[0]

@@ -9,8 +9,8 @@ if TYPE_CHECKING:
 
     from caffe_bn_convert.verify.tolerance import Array
 
-SLICE = 1 << 26
-"""So many numbers, 256 MB of them, are held at once."""
+SLICE = 1 << 27
+"""So many numbers, 512 MB of them, are held at once."""
 
 
 class Shown:
