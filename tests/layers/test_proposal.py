@@ -48,6 +48,15 @@ def test_python_with_ratios(tmp_path):
     check_by_oracle(tmp_path, net("Python", rest, boxes=15), given(96, boxes=15))
 
 
+def test_mnc_has_the_same_but_fixed_anchors(tmp_path):
+    text = net("Python", PYTHON % "", tops="y")
+    wanted = check_by_oracle(tmp_path, text, given())["y"]
+    rest = PYTHON.replace("rpn.", "pylayer.") % ", 'scales': [4, 8]"
+    np.testing.assert_array_equal(check_by_oracle(tmp_path, net("Python", rest, tops="y"), given())["y"], wanted)
+    with pytest.raises(cbc.ConversionError, match="up to 1 tops"):
+        cbc.convert(write_net(tmp_path, net("Python", rest))[0])
+
+
 def test_nothing_is_large_enough(tmp_path):
     inputs = given(10)
     assert check_by_oracle(tmp_path, net("Python", PYTHON % "", tops="y"), inputs)["y"].shape == (0, 5)

@@ -20,7 +20,8 @@ def test_as_caffe(folder, opset):
 
 
 def net(kind, rest, features, rois=(11, 5)):
-    field = {"ROIPooling": "roi_pooling_param", "PSROIPooling": "psroi_pooling_param"}[kind]
+    field = {"ROIPooling": "roi_pooling_param", "PSROIPooling": "psroi_pooling_param",
+             "ROIAlign": "roi_align_param", "ROIWarping": "roi_warping_param"}[kind]  # fmt: skip
     text = input_layer(*features, name="map") + input_layer(*rois, name="rois")
     return text + layer(kind, "y", "map rois", rest=f"{field} {{ {rest} }}")
 
@@ -81,3 +82,71 @@ def test_as_many_regions_as_there_are(tmp_path, kind, rest):
 def test_refusals(tmp_path, text, message):
     with pytest.raises(cbc.ConversionError, match=message):
         cbc.convert(write_net(tmp_path, text)[0])
+
+
+def bilinear(plane, y, x, margin):
+    """One sample, as Detectron's and MNC's kernels take it but for how far outside is 0."""
+    height, width = plane.shape
+    if (
+        y < -margin
+        or x < -margin
+        or y > height - 1 + (1 if margin == 1 else 0.5)
+        or x > width - (0 if margin == 1 else 0.5)
+    ):
+        return 0.0
+    y, x = min(max(y, 0), height - 1), min(max(x, 0), width - 1)
+    top, left = int(y), int(x)
+    bottom, right = min(top + 1, height - 1), min(left + 1, width - 1)
+    upper = plane[top, left] * (1 - (x - left)) + plane[top, right] * (x - left)
+    lower = plane[bottom, left] * (1 - (x - left)) + plane[bottom, right] * (x - left)
+    return upper * (1 - (y - top)) + lower * (y - top)
+
+
+@pytest.mark.parametrize("samples", [0, 1, 2, 3])
+@pytest.mark.parametrize("opset", [13, 16, 21])
+def test_roi_align_by_its_own_loops(tmp_path, samples, opset):
+    """The average over samples, transcribed from Detectron's description in double precision."""
+    scale, rois = 0.5, regions(12, 1, samples, 18)
+    rest = f"pooled_h: 2 pooled_w: 3 spatial_scale: {scale} sampling_ratio: {samples}"
+    inputs = {"map": values("map", 1, 3, 7, 9), "rois": rois}
+    text = net("ROIAlign", rest, (1, 3, 7, 9), (12, 5))
+    got = check_by_oracle(tmp_path, text, inputs, opsets=(opset,))["y"]
+    for n, c, i, j in np.ndindex(*got.shape):
+        left, upper, right, lower = rois[n, 1:].astype(np.float64) * scale
+        high, wide = max(lower - upper, 1) / 2, max(right - left, 1) / 3
+        down, across = (samples or int(np.ceil(high))), (samples or int(np.ceil(wide)))
+        seen = [
+            bilinear(inputs["map"][0, c].astype(np.float64), upper + (i + (a + 0.5) / down) * high,
+                     left + (j + (b + 0.5) / across) * wide, 1)
+            for a, b in np.ndindex(down, across)
+        ]  # fmt: skip
+        assert got[n, c, i, j] == pytest.approx(np.mean(seen), abs=1e-5)
+
+
+@pytest.mark.parametrize("scale", [1, 0.5, 0.0625])
+def test_roi_warping_by_its_own_loops(tmp_path, scale):
+    """ROIWarpingForward of MNC, transcribed in double precision."""
+    rois = regions(15, 2, 5, 9 / scale)
+    inputs = {"map": values("map", 2, 3, 7, 9), "rois": rois}
+    text = net("ROIWarping", f"pooled_h: 2 pooled_w: 4 spatial_scale: {scale}", (2, 3, 7, 9), (15, 5))
+    got = check_by_oracle(tmp_path, text, inputs)["y"]
+    assert (got == 0).any()
+    for n, c, i, j in np.ndindex(*got.shape):
+        exact = rois[n, 1:].astype(np.float64) * scale
+        left, upper, right, lower = np.trunc(exact + np.copysign(0.5, exact))
+        y, x = upper + i * max(lower - upper, 0) / 2, left + j * max(right - left, 0) / 4
+        plane = inputs["map"][int(rois[n, 0]), c].astype(np.float64)
+        assert got[n, c, i, j] == pytest.approx(bilinear(plane, y, x, 0.5), abs=1e-5)
+
+
+def test_roi_align_may_be_three_layers(tmp_path):
+    text = net("ROIAlign", "pooled_h: 2 pooled_w: 3", (1, 3, 7, 9))
+    prototxt = write_net(tmp_path, text)[0]
+    with pytest.raises(cbc.ConversionError, match="sample differently"):
+        cbc.convert(prototxt)
+    told = cbc.convert(prototxt, dialects={"ROIAlign": "detectron"})
+    assert [f.what for f in told.findings if f.code == "DIA001"] == [
+        "taken for Cambricon's ROIAlign, which averages as Detectron's does, by sampling_ratio"
+    ]
+    with pytest.raises(cbc.ConversionError, match="--opset 21"):
+        cbc.convert(prototxt, dialects={"ROIAlign": "detectron"}, opset=22).to_onnx()

@@ -41,7 +41,7 @@ LAYERS = Families(
                  "SigmoidCrossEntropyLoss", "SoftmaxWithLoss"),
         "bilinear": ("BilinearInterpolation",),
         "resample": ("Interp", "Upsample", "UpsampleDarknet", "Reorg"),
-        "roi": ("ROIPooling", "PSROIPooling"),
+        "roi": ("ROIPooling", "PSROIPooling", "ROIAlign", "ROIWarping"),
         "norm_forks": ("BN",),
         "noise": ("Noise",),
         "smooth": ("HardSwish", "Mish", "SeLU"),

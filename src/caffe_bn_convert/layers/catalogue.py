@@ -32,7 +32,8 @@ FORKS: dict[str, str] = {
     "GRN": "OpenVINO",
     "Reverse": "OpenVINO; CTPN",
     "ROIPooling": "Fast R-CNN",
-    "ROIAlign": "Mask R-CNN",
+    "ROIAlign": "Cambricon",
+    "ROIWarping": "MNC",
     "PSROIPooling": "R-FCN",
     "Proposal": "Faster R-CNN; OpenVINO and others in C++",
     "Python": "Faster R-CNN",
@@ -93,8 +94,6 @@ NOT_SUPPORTED: dict[str, str] = {
     "the blob in front of it",
     "MultiStageMeanfield": "CRF-RNN's filter in a permutohedral lattice has no rendering in standard operators; --until the "
     "blob in front of it",
-    "ROIAlign": "its forks sample differently under one name, one of them memory beside the map; --until the blob in front",
-    "ROIWarping": "MNC's, whose samples have no source that is checked; --until the blob in front of it",
     "ScaleFilter": _TRAINING,
     "TRT": "it holds a TensorRT engine, not a layer; convert the net that the engine was made from",
 }

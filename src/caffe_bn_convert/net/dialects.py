@@ -55,6 +55,9 @@ DIALECTS: dict[str, dict[str, Dialect]] = {
             "TextBoxes++'s, with slanted rectangles", "detection_output_param", {"use_polygon": False}
         ),
     },
+    "ROIAlign": {
+        "detectron": Dialect("the average, as Detectron has it", "roi_align_param", {"sampling_ratio": 0}),
+    },
     "PriorBox": {
         "textboxes++": Dialect(
             "TextBoxes++'s: two boxes where SSD has one", "prior_box_param", {"denser_prior_boxes": True}

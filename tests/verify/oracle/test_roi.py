@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from caffe_bn_convert.errors import InvalidNetError, UnsupportedError
+from caffe_bn_convert.errors import InvalidNetError
 from caffe_bn_convert.verify.oracle.roi import rounded
 
 
@@ -60,6 +60,8 @@ def test_roi_align_of_the_mask_rcnn_fork(apply):
     np.testing.assert_allclose(top[0, :, 0, 0], np.max(samples, axis=0) / 4, rtol=1e-6)
 
 
-def test_roi_align_refuses_other_dialects(apply):
-    with pytest.raises(UnsupportedError, match="sampling_ratio"):
-        apply("ROIAlign", "roi_align_param { pooled_h: 1 pooled_w: 1 sampling_ratio: 2 }", MAP, [[0, 1, 1, 2, 2]])
+def test_roi_align_with_a_sampling_ratio_is_the_average(apply):
+    """Samples at 1.25 and 1.75 either way: the middle of four cells."""
+    text = "roi_align_param { pooled_h: 1 pooled_w: 1 sampling_ratio: 2 }"
+    top = apply("ROIAlign", text, MAP[:1], [[0, 1, 1, 2, 2]])[0]
+    np.testing.assert_allclose(top[0, :, 0, 0], MAP[0][:, 1:3, 1:3].mean(axis=(1, 2)), rtol=1e-6)

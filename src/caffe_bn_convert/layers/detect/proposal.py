@@ -176,7 +176,8 @@ class Python(Proposal):
     BOTTOMS = (0, None)
     TOPS = (0, None)
     RESTRICTIONS = (
-        "rpn.proposal_layer of py-faster-rcnn and R-FCN, with the settings for testing of its config.py; "
+        "rpn.proposal_layer of py-faster-rcnn and R-FCN and pylayer.proposal_layer of MNC, with the settings for testing of "
+        "their configuration; "
         "synopsys-caffe's shape.TensorShape, eltwise.Eltwise and reshape.Reshape; "
         "ENet's spatial_dropout.SpatialDropoutLayer; without bottoms an input"
     )
@@ -195,18 +196,21 @@ class Python(Proposal):
             return DataSource((None,) * source.tops)
         if (p.module, p.layer) in CLASSES:
             return CLASSES[p.module, p.layer].read(source)
-        if (p.module, p.layer) != ("rpn.proposal_layer", "ProposalLayer"):
+        if (p.module, p.layer) not in PROPOSERS:
             raise UnsupportedError(
                 f'it runs the Python class "{p.layer}" of the module "{p.module}", and nothing that a model file names is run',
                 hint="--until a blob in front of it, or write a plug-in for it (docs/custom-layers.md)",
             )
         if source.phase != "TEST":
-            raise UnsupportedError("py-faster-rcnn's ProposalLayer is known with its settings for testing only")
-        require(source.bottoms == 3 and source.tops in (1, 2), "it takes 3 bottoms and makes 1 or 2 tops")
+            raise UnsupportedError("ProposalLayer is known with its settings for testing only")
+        whose, tops = PROPOSERS[p.module, p.layer]
+        require(source.bottoms == 3 and 1 <= source.tops <= tops, f"it takes 3 bottoms and makes up to {tops} tops")
         stride, ratios, scales = _options(p.param_str)
+        if whose == MNC:
+            ratios, scales = RATIOS, SCALES  # whatever param_str says
         boxes = _rows(anchors(16, ratios, scales))
         return cls(
-            source.definition.name, "py-faster-rcnn's ProposalLayer with the settings for testing of its config.py",
+            source.definition.name, f"{whose} ProposalLayer with the settings for testing of its configuration",
             boxes, stride, 16, 6000, 300, 0.7, True, source.tops,
         )  # fmt: skip
 
@@ -215,11 +219,20 @@ class Python(Proposal):
         yield taken_for(self.whose, "by its module and class")
 
 
+RATIOS, SCALES = [0.5, 1.0, 2.0], [8.0, 16.0, 32.0]
+MNC = "MNC's"
+PROPOSERS = {
+    ("rpn.proposal_layer", "ProposalLayer"): ("py-faster-rcnn's", 2),
+    ("pylayer.proposal_layer", "ProposalLayer"): (MNC, 1),
+}
+"""Module and class: whose it is, and the most tops. MNC's has no scores to give."""
+
+
 def _options(text: str) -> tuple[int, list[float], list[float]]:
     """``feat_stride``, ``ratios`` (PVANet's) and ``scales`` (R-FCN's) of a ``param_str``; its YAML is only searched."""
     stride = re.search(r"feat_stride\W*:\s*(\d+)", text)
     require(stride is not None, "param_str of ProposalLayer must have feat_stride")
-    ratios, scales = _numbers(text, "ratios") or [0.5, 1.0, 2.0], _numbers(text, "scales") or [8.0, 16.0, 32.0]
+    ratios, scales = _numbers(text, "ratios") or RATIOS, _numbers(text, "scales") or SCALES
     return int(stride.group(1)) if stride else 0, ratios, scales
 
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
 
-from caffe_bn_convert.errors import InvalidNetError, UnsupportedError
+from caffe_bn_convert.errors import InvalidNetError
 
 from .fields import fields
 from .layer import expect
@@ -19,6 +19,7 @@ from .layer import expect
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from .fields import Fields
     from .layer import Array, Blobs, Layer, Rule
 
 
@@ -103,17 +104,17 @@ def psroi_pooling(layer: Layer, bottoms: list[Array], _blobs: Blobs) -> list[Arr
 
 
 def roi_align(layer: Layer, bottoms: list[Array], _blobs: Blobs) -> list[Array]:
-    """``ROIAlign`` of the Mask R-CNN fork and synopsys-caffe (roi_align_layer.cpp), which is not Detectron's.
+    """``ROIAlign`` of the Mask R-CNN fork and synopsys-caffe (roi_align_layer.cpp); with sampling_ratio Cambricon's.
 
     Each bin is the largest of four sums over its first four cells, weighted by where they stand in the *region*.
     """
     expect(layer, bottoms, 2)
     given, x = fields(layer, "roi_align_param"), bottoms[0]
     down, across = given.integer("pooled_h", 0), given.integer("pooled_w", 0)
-    if given.has("sampling_ratio"):
-        raise UnsupportedError("roi_align_param.sampling_ratio is another fork's dialect of ROIAlign")
     if down < 1 or across < 1:
         raise InvalidNetError("ROIAlign needs pooled_h and pooled_w")
+    if given.has("sampling_ratio"):
+        return [_averages(given, x, bottoms[1].reshape(-1, 5), (down, across))]
     image, corners = regions(bottoms[1], len(x))
     scaled = corners * np.float32(given.number("spatial_scale", 1))
     top = np.zeros((len(image), x.shape[1], down, across), x.dtype)
@@ -124,6 +125,72 @@ def roi_align(layer: Layer, bottoms: list[Array], _blobs: Blobs) -> list[Array]:
         columns = _bin(scaled[n, 0], scaled[n, 2], pw, across, x.shape[3])
         top[n, :, ph, pw] = _largest(memory, x.shape, int(image[n]), rows, columns)
     return [top]
+
+
+def _averages(given: Fields, x: Array, rois: Array, bins: tuple[int, int]) -> Array:
+    """roi_align_layer.cpp of Cambricon's Caffe, which is Detectron's: averages of samples, nothing rounded."""
+    if len(x) != 1:
+        raise InvalidNetError("Cambricon's ROIAlign takes one image")
+    image, corners = regions(rois, 1)
+    scaled, ratio = corners * np.float32(given.number("spatial_scale", 1)), given.integer("sampling_ratio", 0)
+    top = np.zeros((len(image), x.shape[1], *bins), x.dtype)
+    for n, region in enumerate(scaled):
+        down = _sampled(region[1], region[3], bins[0], ratio, x.shape[2])
+        across = _sampled(region[0], region[2], bins[1], ratio, x.shape[3])
+        top[n] = np.einsum("ph,chw,qw->cpq", down, x[0].astype(np.float64), across)
+    return top
+
+
+def _sampled(start: np.float32, end: np.float32, bins: int, ratio: int, size: int) -> Array:
+    """What each cell of an axis contributes to each bin, (bins, size): the mean of its samples."""
+    step = max(end - start, np.float32(1)) / np.float32(bins)
+    count = ratio or int(np.ceil(step))
+    weights = np.zeros((bins, size))
+    for index, sample in np.ndindex(bins, count):
+        place = start + np.float32(index) * step + (np.float32(sample) + np.float32(0.5)) * step / np.float32(count)
+        if place < -1 or place > size:
+            continue
+        place = min(max(place, np.float32(0)), np.float32(size - 1))
+        low = int(np.floor(place))
+        weights[index, low] += (1 - (place - low)) / count
+        weights[index, min(low + 1, size - 1)] += (place - low) / count
+    return weights
+
+
+def roi_warping(layer: Layer, bottoms: list[Array], _blobs: Blobs) -> list[Array]:
+    """``ROIWarping`` of MNC (roi_warping_layer.cu): one sample a bin, at its near corner; regions are rounded.
+
+    What is more than half a cell outside is 0.
+    """
+    expect(layer, bottoms, 2)
+    given, x = fields(layer, "roi_warping_param"), bottoms[0]
+    down, across = given.integer("pooled_h", 0), given.integer("pooled_w", 0)
+    if down < 1 or across < 1:
+        raise InvalidNetError("ROIWarping needs pooled_h and pooled_w")
+    image, corners = regions(bottoms[1], len(x))
+    corner = rounded(corners * np.float32(given.number("spatial_scale", 1)))
+    top = np.zeros((len(image), x.shape[1], down, across), x.dtype)
+    for n, (left, upper, right, lower) in enumerate(corner):
+        rows = upper + np.arange(down, dtype=np.float32) * (max(lower - upper, np.float32(0)) / np.float32(down))
+        columns = left + np.arange(across, dtype=np.float32) * (max(right - left, np.float32(0)) / np.float32(across))
+        for i, j in np.ndindex(down, across):
+            top[n, :, i, j] = _bilinear(x[image[n]], rows[i], columns[j])
+    return [top]
+
+
+def _bilinear(maps: Array, y: np.float32, x: np.float32) -> Array:
+    """``bilinear_interpolate`` of MNC: (C,)."""
+    _, height, width = maps.shape
+    if not (-0.5 <= y <= height - 0.5 and -0.5 <= x <= width - 0.5):
+        return np.zeros(len(maps), maps.dtype)
+    y, x = max(y, np.float32(0)), max(x, np.float32(0))
+    top, left = min(int(y), height - 1), min(int(x), width - 1)
+    bottom, right = min(top + 1, height - 1), min(left + 1, width - 1)
+    dy = np.float32(0) if bottom == top else y - np.float32(top)
+    dx = np.float32(0) if right == left else x - np.float32(left)
+    upper = (1 - dx) * maps[:, top, left] + dx * maps[:, top, right]
+    lower = (1 - dx) * maps[:, bottom, left] + dx * maps[:, bottom, right]
+    return np.asarray((1 - dy) * upper + dy * lower)
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,5 +229,10 @@ def _largest(memory: Array, shape: tuple[int, ...], image: int, rows: _Bin, colu
     return best
 
 
-LAYERS: dict[str, Rule] = {"PSROIPooling": psroi_pooling, "ROIAlign": roi_align, "ROIPooling": roi_pooling}
+LAYERS: dict[str, Rule] = {
+    "PSROIPooling": psroi_pooling,
+    "ROIAlign": roi_align,
+    "ROIPooling": roi_pooling,
+    "ROIWarping": roi_warping,
+}
 DISCONTINUOUS: frozenset[str] = frozenset(LAYERS)

@@ -138,19 +138,23 @@ def _python_options(text: str) -> tuple[int, list[float], list[float]]:
 
 
 def python(layer: Layer, bottoms: list[Array], _blobs: Blobs) -> list[Array]:
-    """``Python`` where it is py-faster-rcnn's ``rpn.proposal_layer`` with its settings for testing (lib/rpn, config.py).
+    """``Python`` where it is py-faster-rcnn's ``rpn.proposal_layer`` with its settings for testing (lib/rpn, config.py),
+
+    or MNC's ``pylayer.proposal_layer`` (lib/pylayer, mnc_config.py), which has the same settings and fixed anchors.
 
     Nothing is imported: any other module is refused. The scores of the second top are (regions, 1).
     """
     parameter = layer.parameter.python_param
     if (parameter.module, parameter.layer) in PYTHON_CLASSES:
         return PYTHON_CLASSES[parameter.module, parameter.layer](layer, bottoms)
-    if (parameter.module, parameter.layer) != ("rpn.proposal_layer", "ProposalLayer"):
+    if parameter.module not in ("rpn.proposal_layer", "pylayer.proposal_layer") or parameter.layer != "ProposalLayer":
         raise UnsupportedError(f'the Python layer "{parameter.module}.{parameter.layer}"')
     expect(layer, bottoms, 3)
     if len(bottoms[0]) != 1 or layer.phase != "TEST":
         raise UnsupportedError("ProposalLayer takes one image, and here only in TEST")
     stride, ratios, scales = _python_options(parameter.param_str)
+    if parameter.module == "pylayer.proposal_layer":
+        ratios, scales = [0.5, 1, 2], [8, 16, 32]
     boxes = anchors(16, ratios, scales)
     rois, scores = _propose(_Options(stride, boxes, 16, 6000, 300, 0.7, drops=True), bottoms)
     return [rois.astype(layer.dtype), scores[:, None].astype(layer.dtype)]
