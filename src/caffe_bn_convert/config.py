@@ -114,8 +114,10 @@ def read(path: Path) -> Config:
     """
     try:
         text = path.read_text("utf-8-sig")
-    except (OSError, UnicodeDecodeError) as error:
-        raise UnreadableError(f"cannot be read: {error}", where=Where(file=str(path))) from error
+    except OSError as error:
+        raise UnreadableError(f"cannot be read: {error.strerror}", where=Where(file=str(path))) from error
+    except UnicodeDecodeError as error:
+        raise UnreadableError("this is no TOML: it is no text in UTF-8", where=Where(file=str(path))) from error
     table = _parse(text, path)
     if path.name == PROJECT:
         tools = table.get("tool", {})

@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 from typing import TYPE_CHECKING
 
+import numpy as np
 import pytest
 
 import caffe_bn_convert as cbc
@@ -26,6 +27,10 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     text = (tmp_path / NET).read_text("utf-8")
     (tmp_path / "typo.prototxt").write_text(text.replace("num_output", "num_ouput", 1), "utf-8")
     (tmp_path / "pointer.onnx").write_text(LFS, "utf-8")
+    np.save(tmp_path / "one.npy", np.float32(3))
+    np.save(tmp_path / "words.npy", np.array(["a"]))
+    np.savez(tmp_path / "cut.npz", data=np.zeros((1, 1, 8, 8), np.float32))
+    (tmp_path / "cut.npz").write_bytes((tmp_path / "cut.npz").read_bytes()[:150])
     monkeypatch.chdir(tmp_path)
     return tmp_path
 
@@ -37,6 +42,18 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         (f"{WEIGHTS} -o x.onnx", 3, "is a .caffemodel, not a .prototxt"),
         (f"{NET} -o x.onnx", 5, '19 layers need weights ("conv1", "bn_conv1", "scale_conv1", …), and no weights were given'),
         (f"{NET} {WEIGHTS} -o x.onnx --shape dat=1x1x8x8", 2, '"dat", which is no input; the inputs are data'),
+        (f"{NET} {WEIGHTS} -o x.onnx --atol nan", 2, "nan is no tolerance"),
+        (f"{NET} {WEIGHTS} -o x.onnx --atol -1", 2, "-1.0 is no tolerance"),
+        (f"{NET} {WEIGHTS} -o x.onnx --rtol inf", 2, "inf is no tolerance"),
+        (f"{NET} {WEIGHTS} -o x.onnx --seed -1", 2, "-1 is not in the range x>=0"),
+        (f"{NET} {WEIGHTS} -o x.onnx --no-verify --report x.html", 2, "--report is about the proof, which --no-verify"),
+        (f"{NET} {WEIGHTS} -o x.onnx --input {WEIGHTS}", 3, "it is neither .npy nor .npz, or holds Python objects"),
+        (f"{NET} {WEIGHTS} -o x.onnx --input cut.npz", 3, "cut.npz: cannot be read"),
+        (f"{NET} {WEIGHTS} -o x.onnx --input dat=words.npy", 2, 'the net has no input "dat"; its inputs are data'),
+        (f"{NET} {WEIGHTS} -o x.onnx --input one.npy --expect one.npy", 3, "one.npy: is not an .npz file"),
+        (f"{NET} {WEIGHTS} -o x.onnx --input one.npy", 2, "needs 1×1×8×8, the file has one number"),
+        (f"{NET} {WEIGHTS} -o x.onnx --input words.npy", 3, "words.npy: holds no real numbers, but <U1"),
+        (f"--config nope.toml {NET} {WEIGHTS} -o x.onnx", 3, "nope.toml: cannot be read: No such file or directory\n"),
         (f"{NET} {WEIGHTS} -o x.onnx --bach 2", 2, "Did you mean '--batch'?"),
         (f"typo.prototxt {WEIGHTS} -o x.onnx", 4, 'did you mean "num_output"?'),
         (f"verfy {NET} {WEIGHTS} x.onnx", 2, 'did you mean "verify"?'),

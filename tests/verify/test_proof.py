@@ -31,6 +31,12 @@ def test_a_sound_file_is_proven(tmp_path):
     assert 0 < report.worst.ratio < 0.5
 
 
+def test_nothing_is_proven_where_there_are_no_numbers(tmp_path):
+    conversion, path = converted(tmp_path)
+    report = conversion.verify(path, inputs={"data": np.full((1, 3, 9, 7), np.nan, np.float32)})
+    assert report.verdict == "unproven"
+
+
 def test_the_fixture_is_proven(tmp_path):
     digits = ROOT / "fixtures/digits"
     conversion = convert(digits / "deploy.prototxt", digits / "digits.caffemodel")

@@ -67,7 +67,7 @@ def command(
     """
     from caffe_bn_convert.front import convert
 
-    taken = proving.take(rest) if verify else {name: rest.pop(name) for name in proving.NAMES}
+    taken = proving.take(rest) if verify else proving.leave(rest)
     state = {"phase": rest["phase"], "level": rest["level"], "stages": stages}
     preprocessing = pictures.take(rest, prototxt, state)
     with Waiting("reading", shown=not quiet):

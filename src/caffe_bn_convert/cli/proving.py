@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
+from click.core import ParameterSource
 
 from caffe_bn_convert.cli.options import together
 
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
     from caffe_bn_convert.verify import Caffe, Options, Report
 
 PROOF = together(
-    click.option("--seed", type=int, default=0, show_default=True, help="Of the inputs that the proof makes up."),
+    click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="Of the inputs that the proof makes up."),
     click.option("--input", "inputs", multiple=True, metavar="[NAME=]FILE",
                  help="Prove on this input instead: .npy, .npz or an image. Repeatable."),
     click.option("--expect", type=click.Path(path_type=Path), metavar="FILE.npz",
@@ -26,7 +27,7 @@ PROOF = together(
     click.option("--rtol", type=float, help="The same, times the number."),
     click.option("--provider", default="cpu", show_default=True, metavar="NAME",
                  help="Who runs the ONNX file: cpu, cuda, tensorrt, openvino or onnxruntime's own name."),
-    click.option("--device", type=int, default=0, help="Which of the provider's devices."),
+    click.option("--device", type=click.IntRange(0), default=0, help="Which of the provider's devices."),
     click.option("--provider-defaults", is_flag=True,
                  help="Run once more with the provider's own defaults (CUDA: with TF32); tell that error apart."),
     click.option("--against", multiple=True, type=click.Choice(["opencv", "pycaffe"]),
@@ -53,6 +54,19 @@ def take(options: dict[str, Any]) -> dict[str, Any]:
     for path in taken["reports"]:
         writer(path)  # a wrong ending is better said before the work than after it
     return taken
+
+
+def leave(options: dict[str, Any]) -> dict[str, Any]:
+    """Take them out where nothing is proven.
+
+    Raises:
+        click.UsageError: one was typed.
+    """
+    context = click.get_current_context()
+    for parameter in context.command.params:
+        if parameter.name in NAMES and context.get_parameter_source(parameter.name) is ParameterSource.COMMANDLINE:
+            raise click.UsageError(f"{parameter.opts[0]} is about the proof, which --no-verify leaves out")
+    return {name: options.pop(name) for name in NAMES}
 
 
 def proof_options(

@@ -207,7 +207,8 @@ class _Proof:
     def _report(self, judge: Judge, divergence: Divergence | None) -> Report:
         outputs, blobs = judge.output_results(), judge.blob_results()
         shown = [output.status for output in outputs] + [blob.status for blob in blobs]
-        verdict: Verdict = "proven" if "pass" in shown else "unproven"
+        told = any(output.status == "pass" for output in outputs) or any(blob.worst.largest for blob in blobs)
+        verdict: Verdict = "proven" if told else "unproven"  # zeros and NaN everywhere tell nothing
         if "fail" in shown or any(check.status == "fail" for check in self.checks):
             verdict = "failed"
         return self._filled(verdict, outputs=outputs, blobs=blobs, divergence=divergence)

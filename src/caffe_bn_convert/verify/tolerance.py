@@ -28,6 +28,8 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 
+from caffe_bn_convert.errors import UsageError
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -61,11 +63,19 @@ class Rule:
     Attributes:
         factor: times the noise.
         atol, rtol: numbers that take the noise's place, if either is given: ``atol + rtol * |expected|``.
+
+    Raises:
+        UsageError: a number that everything or nothing is within: below 0, infinite, or none at all.
     """
 
     factor: float = FACTOR
     atol: float | None = None
     rtol: float | None = None
+
+    def __post_init__(self) -> None:
+        for name, value in (("factor", self.factor), ("atol", self.atol), ("rtol", self.rtol)):
+            if value is not None and not 0 <= value < np.inf:
+                raise UsageError(f"{value} is no tolerance", hint=f"{name} takes a number from 0 on")
 
     @property
     def given(self) -> bool:

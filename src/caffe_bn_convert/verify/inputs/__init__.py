@@ -74,7 +74,12 @@ def feeds(net: NetDefinition, slots: Sequence[Slot], seed: int, kinds: int = len
         seed: another seed gives other numbers; the same seed always the same.
         kinds: how many rows of different kinds, in the order of :data:`KINDS`; beyond its end from the start again, with
             other numbers.
+
+    Raises:
+        UsageError: the seed is below 0.
     """
+    if seed < 0:
+        raise UsageError(f"{seed} is no seed", hint="give a number from 0 on")
     made = []
     names = [name for name, _ in zip(cycle(KINDS), range(max(1, kinds)), strict=False)]
     runs = list(_runs(slots, names))
@@ -163,5 +168,7 @@ def _fitted(slot: Slot, array: Array) -> Array:
     )
     if not fits:
         wanted = "×".join("?" if size is None else str(size) for size in slot.shape)
-        raise UsageError(f'input "{slot.name}" needs {wanted}, the file has {"×".join(map(str, array.shape))}')
+        raise UsageError(
+            f'input "{slot.name}" needs {wanted}, the file has {"×".join(map(str, array.shape)) or "one number"}'
+        )
     return np.ascontiguousarray(array)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from caffe_bn_convert.errors import UnreadableError, UsageError, Where
+from caffe_bn_convert.errors import ConversionError, UnreadableError, UsageError, Where
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -77,8 +77,10 @@ def arrays(values: Sequence[tuple[str | None, Path]], slots: Sequence[Slot], pix
 
 def _slot(name: str | None, path: Path, slots: Sequence[Slot]) -> Slot:
     chosen = [slot for slot in slots if name in (None, slot.name)]
+    names = ", ".join(slot.name for slot in slots)
+    if name and not chosen:
+        raise UsageError(f'the net has no input "{name}"; its inputs are {names}')
     if len(chosen) != 1:
-        names = ", ".join(slot.name for slot in slots)
         raise UsageError(f"which input is {path} for? The inputs are {names}", hint=f"write --input NAME={path}")
     return chosen[0]
 
@@ -93,17 +95,27 @@ def _only(content: Mapping[str, Array], path: Path) -> Array:
 
 def array(path: Path) -> Array:
     """The array of an ``.npy`` file; pickles are refused."""
-    with _reading(path):
-        value = np.load(path, allow_pickle=False)
+    with _reading(path), path.open("rb") as stream:
+        value = np.load(stream, allow_pickle=False)
     if not isinstance(value, np.ndarray):
         raise UnreadableError("is not an .npy file", where=Where(file=str(path)))
-    return value
+    return _numbers(value, path)
 
 
 def archive(path: Path) -> dict[str, Array]:
     """The arrays of an ``.npz`` file by name; pickles are refused."""
-    with _reading(path), np.load(path, allow_pickle=False) as file:
-        return {name: file[name] for name in file.files}
+    with _reading(path), path.open("rb") as stream:
+        content = np.load(stream, allow_pickle=False)
+        if not isinstance(content, np.lib.npyio.NpzFile):
+            raise UnreadableError("is not an .npz file", where=Where(file=str(path)))
+        with content:
+            return {name: _numbers(content[name], path) for name in content.files}
+
+
+def _numbers(value: Array, path: Path) -> Array:
+    if value.dtype.kind not in "biuf":
+        raise UnreadableError(f"holds no real numbers, but {value.dtype}", where=Where(file=str(path)))
+    return value
 
 
 class _reading:  # noqa: N801  (a context, written like a function)
@@ -114,9 +126,16 @@ class _reading:  # noqa: N801  (a context, written like a function)
         return None
 
     def __exit__(self, _kind: object, error: BaseException | None, _trace: object) -> None:
-        if isinstance(error, (OSError, ValueError, EOFError, AttributeError)):
-            told = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
-            raise UnreadableError(f"cannot be read: {told}", where=Where(file=str(self.path))) from error
+        if isinstance(error, Exception) and not isinstance(error, ConversionError):
+            raise UnreadableError(f"cannot be read: {_why(error)}", where=Where(file=str(self.path))) from error
+
+
+def _why(error: Exception) -> str:
+    if "pickle" in str(error):  # NumPy takes every strange file for one, and recommends to load it
+        return "it is neither .npy nor .npz, or holds Python objects instead of numbers"
+    if isinstance(error, OSError) and error.strerror:
+        return error.strerror
+    return str(error) or type(error).__name__
 
 
 def image(path: Path, slot: Slot, pixels: Pixels) -> Array:
@@ -127,7 +146,7 @@ def image(path: Path, slot: Slot, pixels: Pixels) -> Array:
         UnreadableError: the file is no image.
     """
     try:
-        from PIL import Image, UnidentifiedImageError
+        from PIL import Image
     except ImportError:
         raise UsageError("images need Pillow", hint='pip install "caffe-bn-convert[images]"') from None
     channels, height, width = _plane(slot)
@@ -137,9 +156,8 @@ def image(path: Path, slot: Slot, pixels: Pixels) -> Array:
                 (width, height), Image.Resampling.BILINEAR
             )
             value = np.asarray(picture, np.float32)
-    except (OSError, UnidentifiedImageError) as error:
-        told = (error.strerror if isinstance(error, OSError) else None) or str(error)
-        raise UnreadableError(f"cannot be read as an image: {told}", where=Where(file=str(path))) from error
+    except Exception as error:  # Pillow's decoders raise whatever they like
+        raise UnreadableError(f"cannot be read as an image: {_why(error)}", where=Where(file=str(path))) from error
     value = value.reshape(height, width, channels).transpose(2, 0, 1)
     if pixels.bgr:
         value = value[::-1]
