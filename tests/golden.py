@@ -63,6 +63,10 @@ def assert_close(got: np.ndarray, wanted: np.ndarray, what: str = "") -> None:
         assert excess.max() <= 0, f"{what}: off by {np.abs(y - z).max():.3g}"
 
 
+LENIENT = {"PReLU/5d"}
+"""BVLC's Caffe refuses these and a fork computes them: volumes in Intel's."""
+
+
 def check(folder: Path, opset: int) -> None:
     """Convert the case and compare all its outputs with Caffe's; where Caffe refuses the net, so must we."""
     meta = json.loads((folder / "meta.json").read_text())
@@ -73,6 +77,9 @@ def check(folder: Path, opset: int) -> None:
         return cbc.convert(folder / "model.prototxt", weights, phase=phase, allow="all", keep_losses=True, opset=opset)
 
     if "caffe_refuses" in meta or not (folder / "expected.npz").exists():  # it refuses, or dies without a word
+        if f"{folder.parent.name}/{folder.name}" in LENIENT:
+            assert converted().verify().passed
+            return
         with pytest.raises(cbc.ConversionError):
             converted()
         return
