@@ -28,7 +28,8 @@ FLOAT, HALF = onnx.TensorProto.FLOAT, onnx.TensorProto.FLOAT16
 
 LAYERS = frozenset({
     "BatchNorm", "BN", "LRN", "MVN", "Normalize", "LSTM", "RNN", "Reduction", "PriorBox", "DetectionOutput", "Proposal",
-    "ROIPooling", "PSROIPooling", "Embed", "Filter", "BatchReindex", "ArgMax", "Accuracy", "Preprocess", "Upsample",
+    "ROIPooling", "PSROIPooling", "ROIAlign", "ROIWarping", "Embed", "Filter", "BatchReindex", "ArgMax", "Accuracy",
+    "Preprocess", "Upsample",
 })  # fmt: skip
 """Caffe's layers that stay float32; so do all losses."""
 

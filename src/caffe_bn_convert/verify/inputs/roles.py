@@ -49,7 +49,7 @@ def regions(rng: np.random.Generator, shape: tuple[int, ...], reader: LayerDefin
 
 
 def _scale(reader: LayerDefinition) -> float:
-    for field in ("roi_pooling_param", "psroi_pooling_param"):
+    for field in ("roi_pooling_param", "psroi_pooling_param", "roi_align_param", "roi_warping_param"):
         block = reader.text.block(field) if reader.text is not None else None
         scale = block.get("spatial_scale") if block is not None else None
         if isinstance(scale, (int, float)):
@@ -103,8 +103,7 @@ ROLES: dict[tuple[str, int], tuple[str, Role]] = {
     ("Embed", 0): ("indices", words),
     ("BatchReindex", 1): ("rows", rows),
     **{("Filter", index): ("selector", binary) for index in range(1, 9)},
-    ("ROIPooling", 1): ("regions", regions),
-    ("PSROIPooling", 1): ("regions", regions),
+    **{(kind, 1): ("regions", regions) for kind in ("ROIPooling", "PSROIPooling", "ROIAlign", "ROIWarping")},
     ("DetectionOutput", 1): ("scores", scores),
     ("DetectionOutput", 2): ("boxes", priors),
     ("Log", 0): ("positive", positive),
