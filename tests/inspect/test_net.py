@@ -130,7 +130,8 @@ def test_hdf5_has_blobs_only() -> None:
 
 def test_numbers_that_json_does_not_have(tmp_path: Path) -> None:
     text = input_layer(2, 1, 7, 9) + layer("BatchNorm", "bn")
-    prototxt, weights = write_net(tmp_path, text, {"bn": [np.array([np.inf]), np.array([1]), np.array([1])]})
+    prototxt, weights = write_net(tmp_path, text, {"bn": [np.array([np.inf]), np.array([np.inf]), np.array([1])]})
     assert weights is not None
     data = as_data(inspect_net(prototxt, [weights]))
     assert data["statistics"][0]["mean"] == ["inf", "inf"]
+    assert data["statistics"][0]["variance"] == ["inf", "inf"]

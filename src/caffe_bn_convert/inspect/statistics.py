@@ -37,7 +37,8 @@ def summary(
     factor: float | None = None,
 ) -> Statistics:  # fmt: skip
     """The ranges, and the channels that are dead."""
-    spread = np.sqrt(np.maximum(variance, 0) / (np.maximum(variance, 0) + eps)) if eps > 0 else np.sign(variance)
+    with np.errstate(invalid="ignore"):  # an infinite variance
+        spread = np.sqrt(np.maximum(variance, 0) / (np.maximum(variance, 0) + eps)) if eps > 0 else np.sign(variance)
     if gamma is not None and gamma.shape == spread.shape:
         spread = spread * np.abs(gamma)
     return Statistics(

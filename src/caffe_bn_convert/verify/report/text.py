@@ -51,7 +51,8 @@ def counted(number: int, what: str) -> str:
 
 def remarks(report: Report) -> list[str]:
     """What a reader of the headline should know besides: outputs that prove nothing, checks, notes."""
-    lines = {f'output "{o.name}" proves nothing, {o.note}' + PROVEN_WITHIN * bool(report.blobs): None
+    within = bool(report.blobs) and report.verdict == "proven"
+    lines = {f'output "{o.name}" proves nothing, {o.note}' + PROVEN_WITHIN * within: None
              for o in report.outputs if o.status == "no proof"}  # fmt: skip
     return [*lines, *(f"{check.name}: {check.what}" for check in report.checks), *report.notes]
 
