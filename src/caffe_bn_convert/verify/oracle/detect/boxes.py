@@ -15,6 +15,9 @@ from caffe_bn_convert.errors import InvalidNetError
 if TYPE_CHECKING:
     from caffe_bn_convert.verify.oracle.layer import Array
 
+BLOCK = 64
+"""So many boxes at a time are compared with those that were kept and with each other."""
+
 
 @dataclass(frozen=True, slots=True)
 class Suppression:
@@ -38,28 +41,35 @@ def sizes(boxes: Array) -> Array:
 
 
 def overlaps(box: Array, others: Array) -> Array:
-    """``JaccardOverlap`` of one box with each of ``others``: intersection over union, 0 where they do not meet."""
-    low, high = np.maximum(box[:2], others[:, :2]), np.minimum(box[2:], others[:, 2:])
-    apart = (others[:, :2] > box[2:]) | (others[:, 2:] < box[:2])
-    side = high - low
-    common = side[:, 0] * side[:, 1]
+    """``JaccardOverlap`` of boxes, broadcast: intersection over union, 0 where they do not meet."""
+    (left, top, right, bottom), (left2, top2, right2, bottom2) = np.moveaxis(box, -1, 0), np.moveaxis(others, -1, 0)
+    apart = (left2 > right) | (right2 < left) | (top2 > bottom) | (bottom2 < top)
+    width = np.minimum(right, right2) - np.maximum(left, left2)
+    height = np.minimum(bottom, bottom2) - np.maximum(top, top2)
+    common = width * height
     with np.errstate(divide="ignore", invalid="ignore"):
         share = common / (sizes(box) + sizes(others) - common)
-    return np.where(apart.any(axis=1) | (side <= 0).any(axis=1), np.float32(0), share)
+    return np.where(apart | (width <= 0) | (height <= 0), np.float32(0), share)
 
 
 def suppress(boxes: Array, scores: Array, least: float, rule: Suppression) -> list[int]:
     """``ApplyNMSFast``: indices of the kept boxes, best first; only scores above ``least``; ties keep their order."""
     candidates = np.flatnonzero(scores > np.float32(least))
     order = candidates[np.argsort(-scores[candidates], kind="stable")]
+    order = order if rule.top_k < 0 else order[: rule.top_k]
     threshold = np.float32(rule.threshold)
     kept: list[int] = []
-    for index in order if rule.top_k < 0 else order[: rule.top_k]:
-        if kept and (overlaps(boxes[index], boxes[kept]) > threshold).any():
-            continue
-        kept.append(int(index))
-        if rule.eta < 1 and threshold > 0.5:
-            threshold = np.float32(threshold * np.float32(rule.eta))
+    for start in range(0, len(order), BLOCK):
+        block, before = order[start : start + BLOCK], len(kept)
+        shares = overlaps(boxes[block, None], boxes[[*kept, *block]])
+        counts = np.arange(shares.shape[1]) < before
+        for place, index in enumerate(block):
+            if (shares[place, counts] > threshold).any():
+                continue
+            kept.append(int(index))
+            counts[before + place] = True
+            if rule.eta < 1 and threshold > 0.5:
+                threshold = np.float32(threshold * np.float32(rule.eta))
     return kept
 
 
