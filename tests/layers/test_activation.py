@@ -61,6 +61,7 @@ def test_prelu_takes_two_axes_or_more(tmp_path):
 def test_prelu_of_volumes_as_intels(tmp_path):
     slopes, x = np.array([0.5, -2, 0.25], np.float32), values("data", 2, 3, 4, 5, 6)
     conversion = convert(tmp_path, "PReLU", weights={"y": [slopes]}, shape=x.shape)
+    assert "Intel's PReLU" in conversion.findings[0].what
     got = run(conversion, {"data": x})["y"]
     np.testing.assert_array_equal(got, np.where(x > 0, x, x * slopes[:, None, None, None]))
     assert conversion.verify().passed

@@ -6,6 +6,7 @@ import pytest
 import caffe_bn_convert as cbc
 from tests.golden import OPSETS, cases, check, run, values
 from tests.layers.dynamic import check_dynamic, shape_of
+from tests.layers.judged import check_by_oracle
 from tests.nets import input_layer, layer, write_net
 
 SIZES = {"N": 4, "H": 5, "W": 8}
@@ -89,3 +90,22 @@ def test_shuffle_channel_refuses_a_group_that_does_not_divide(tmp_path):
     text = input_layer(2, 6, 7, 9) + layer("ShuffleChannel", "y", rest="shuffle_channel_param { group: 4 }")
     with pytest.raises(cbc.InvalidNetError, match="6 channels are no multiple of group 4"):
         cbc.convert(write_net(tmp_path, text)[0])
+
+
+def test_shuffle_of_two_axes_makes_four(tmp_path):
+    """shuffle_channel_layer.cpp reshapes its top to num, channels, height and width."""
+    text = input_layer(2, 6) + layer("ShuffleChannel", "y", rest="shuffle_channel_param { group: 3 }")
+    x = values("data", 2, 6)
+    got = check_by_oracle(tmp_path, text, {"data": x})["y"]
+    np.testing.assert_array_equal(got, x[:, [0, 2, 4, 1, 3, 5], None, None])
+
+
+@pytest.mark.parametrize(
+    ("kind", "rest"),
+    [("ShuffleChannel", "shuffle_channel_param { group: 3 }"), ("MVN", ""), ("Softmax", ""),
+     ("Convolution", "convolution_param { num_output: 5 kernel_size: 2 weight_filler { value: 1 } }")],
+)  # fmt: skip
+def test_a_filter_that_selects_nothing(tmp_path, kind, rest):
+    text = input_layer(2, 6, 7, 9) + input_layer(2, name="s") + layer("Filter", "f", "data s")
+    inputs = {"data": values("data", 2, 6, 7, 9), "s": np.zeros(2, np.float32)}
+    assert check_by_oracle(tmp_path, text + layer(kind, "y", "f", rest=rest), inputs)["y"].shape[0] == 0

@@ -6,15 +6,16 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from caffe_bn_convert.layers.base import Filler, Layer, Parameter, Shapes, Source, require
-from caffe_bn_convert.layers.dialect import only
+from caffe_bn_convert.layers.dialect import only, taken_for
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
     from typing_extensions import Self
 
     from caffe_bn_convert.caffe.blob import Blob
     from caffe_bn_convert.export.emitter import Emitter, Tensor
+    from caffe_bn_convert.lint.finding import Finding
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +79,11 @@ class PReLU(Layer):
         """The slopes: one a channel, or a scalar."""
         require(len(bottoms[0]) >= 2, f"PReLU takes blobs of 2 axes or more, its bottom has {len(bottoms[0])}")
         return (Parameter("slope", () if self.shared else bottoms[0][1:2], self.filler),)
+
+    def findings(self, bottoms: Shapes, w: Sequence[Blob]) -> Iterable[Finding]:  # noqa: ARG002
+        """DIA001, where BVLC's refuses the bottom."""
+        if len(bottoms[0]) > 4:
+            yield taken_for("Intel's PReLU, which takes volumes", f"by its bottom of {len(bottoms[0])} axes")
 
     def emit(self, e: Emitter, x: Sequence[Tensor], w: Sequence[Blob]) -> Sequence[str]:
         """PRelu; ones behind the channel axis let ONNX broadcast the slopes along it."""

@@ -153,7 +153,7 @@ def im2col(layer: Layer, bottoms: list[Array], _blobs: Blobs) -> list[Array]:
 
 def _around(x: Array, axis: int, inner: Any) -> Array:
     """Apply ``inner`` with all axes before the channels as one batch."""
-    y = inner(x.reshape(-1, *x.shape[axis:]))
+    y = inner(x.reshape(math.prod(x.shape[:axis]), *x.shape[axis:]))
     return y.reshape(*x.shape[:axis], *y.shape[1:])  # type: ignore[no-any-return]
 
 

@@ -90,7 +90,7 @@ def _biased(y: Array, bias: Array | None) -> Array:
 def _pointwise(x: Array, weights: Array, group: int) -> Array:
     """A kernel of one cell: one matrix product, no columns."""
     n, c = x.shape[:2]
-    y = weights.reshape(group, -1, c // group) @ x.reshape(n, group, c // group, -1)
+    y = weights.reshape(group, -1, c // group) @ x.reshape(n, group, c // group, math.prod(x.shape[2:]))
     return y.reshape(n, weights.shape[0], *x.shape[2:])
 
 

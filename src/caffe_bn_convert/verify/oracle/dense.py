@@ -10,7 +10,7 @@ import numpy as np
 from caffe_bn_convert.errors import InvalidNetError
 
 from .filler import blob, fill, weight
-from .layer import canonical, expect
+from .layer import canonical, expect, matrix
 
 if TYPE_CHECKING:
     from typing import Any
@@ -32,7 +32,7 @@ def inner_product(layer: Layer, bottoms: list[Array], blobs: Blobs) -> list[Arra
     shape = (k, n) if p.transpose else (n, k)
     stored = blob(blobs, 0, shape)
     w = fill(p.weight_filler, shape) if stored is None else stored
-    y = _product(x.reshape(-1, k), w if p.transpose else w.T)
+    y = _product(matrix(x, axis), w if p.transpose else w.T)
     if p.bias_term:
         y += weight(layer, blobs, 1, (n,), p.bias_filler)
     return [y.reshape(*x.shape[:axis], n)]
@@ -43,7 +43,7 @@ def _given(x: Array, axis: int, rest: list[Array], p: Any) -> Array:
     w, biases = rest[0], rest[1:]
     if p.transpose or p.bias_term != bool(biases):
         raise InvalidNetError("an InnerProduct with bottoms for weights has no transpose, and a third with bias_term")
-    y = _product(x.reshape(math.prod(x.shape[:axis]), -1), w.reshape(len(w), -1).T)
+    y = _product(matrix(x, axis), matrix(w, 1).T)
     for bias in biases:
         y += bias.reshape(-1)
     return y.reshape(*x.shape[:axis], len(w))

@@ -7,6 +7,7 @@ values of its tops. Each family module of this package ends in ``LAYERS``, a dic
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeAlias
@@ -57,6 +58,11 @@ def legacy_shape(x: Array) -> tuple[int, int, int, int]:
         raise InvalidNetError(f"a blob of {x.ndim} axes has no num/channels/height/width: at most 4 axes")
     n, c, h, w = x.shape + (1,) * (4 - x.ndim)
     return n, c, h, w
+
+
+def matrix(x: Array, axes: int) -> Array:
+    """``x`` with the first ``axes`` axes as rows; told in numbers, for a blob without rows leaves nothing to infer from."""
+    return x.reshape(math.prod(x.shape[:axes]), math.prod(x.shape[axes:]))
 
 
 def expect(layer: Layer, bottoms: list[Array], at_least: int, at_most: int | None = None) -> None:

@@ -10,7 +10,7 @@ import numpy as np
 from caffe_bn_convert.errors import InvalidNetError
 
 from .activation import softened
-from .layer import canonical, expect, legacy_shape, unsupported
+from .layer import canonical, expect, legacy_shape, matrix, unsupported
 
 if TYPE_CHECKING:
     from typing import Any
@@ -95,7 +95,7 @@ def multinomial_logistic_loss(layer: Layer, bottoms: list[Array], _blobs: Blobs)
     """multinomial_logistic_loss_layer.cpp: takes probabilities."""
     expect(layer, bottoms, 2)
     n = legacy_shape(bottoms[0])[0]
-    x = bottoms[0].reshape(n, -1)
+    x = matrix(bottoms[0], 1)
     labels = _labels(layer, bottoms[1], n, 1, x.shape[1])[0]
     chosen = np.take_along_axis(x, labels, 1)
     return [_scalar(layer, -np.log(np.maximum(chosen, LOG_THRESHOLD)).sum() / n)]
@@ -123,7 +123,7 @@ def contrastive_loss(layer: Layer, bottoms: list[Array], _blobs: Blobs) -> list[
     expect(layer, bottoms, 3)
     p = layer.parameter.contrastive_loss_param
     n = legacy_shape(bottoms[0])[0]
-    squared = np.square(bottoms[0] - bottoms[1]).reshape(n, -1).sum(1)
+    squared = matrix(np.square(bottoms[0] - bottoms[1]), 1).sum(1)
     apart = p.margin - squared if p.legacy_version else np.square(np.maximum(p.margin - np.sqrt(squared), 0))
     loss = np.where(bottoms[2].reshape(n).astype(np.int64) != 0, squared, np.maximum(apart, 0))
     return [_scalar(layer, loss.sum() / n / 2)]
@@ -133,7 +133,7 @@ def hinge_loss(layer: Layer, bottoms: list[Array], _blobs: Blobs) -> list[Array]
     """hinge_loss_layer.cpp: one against all, L1 or L2."""
     expect(layer, bottoms, 2)
     n = legacy_shape(bottoms[0])[0]
-    x = bottoms[0].reshape(n, -1)
+    x = matrix(bottoms[0], 1)
     labels = _labels(layer, bottoms[1], n, 1, x.shape[1])[0]
     margin = np.maximum(0, 1 + np.where(np.arange(x.shape[1]) == labels, -x, x))
     p = layer.parameter.hinge_loss_param

@@ -10,7 +10,7 @@ from caffe_bn_convert.errors import InvalidNetError
 
 from .filler import weight
 from .forks import fused_batch_norm, scales
-from .layer import canonical, expect, legacy_shape
+from .layer import canonical, expect, legacy_shape, matrix
 from .pool import average, planes
 
 if TYPE_CHECKING:
@@ -124,7 +124,7 @@ def mvn(layer: Layer, bottoms: list[Array], _blobs: Blobs) -> list[Array]:
     """
     p = layer.parameter.mvn_param
     shape = legacy_shape(bottoms[0])
-    x = bottoms[0].reshape(shape[0] if p.across_channels else shape[0] * shape[1], -1)
+    x = matrix(bottoms[0].reshape(shape), 1 if p.across_channels else 2)
     y = x - x.mean(1, keepdims=True)
     if p.normalize_variance:
         variance = np.square(y).mean(1, keepdims=True)

@@ -12,7 +12,7 @@ import numpy as np
 from caffe_bn_convert.errors import InvalidNetError
 
 from .fields import fields
-from .layer import expect, unsupported
+from .layer import expect, matrix, unsupported
 
 if TYPE_CHECKING:
     from typing import Any
@@ -204,7 +204,7 @@ def spp(layer: Layer, bottoms: list[Array], _blobs: Blobs) -> list[Array]:
     levels = [pool(x, _level(x, 2**level)) for level in range(p.pyramid_height)]
     if len(levels) == 1:
         return levels
-    return [np.concatenate([level.reshape(len(x), -1) for level in levels], axis=1)]
+    return [np.concatenate([matrix(level, 1) for level in levels], axis=1)]
 
 
 def _level(x: Array, bins: int) -> Plane:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -10,6 +11,7 @@ from caffe_bn_convert.errors import InvalidNetError
 
 from .fields import fields
 from .filler import weight
+from .layer import matrix
 
 if TYPE_CHECKING:
     from .fields import Fields
@@ -53,12 +55,12 @@ class _Sequence:
         if not 2 + hidden <= len(bottoms) <= 3 + hidden:
             raise InvalidNetError(f"it takes {2 + hidden} or {3 + hidden} bottoms here, not {len(bottoms)}")
         x, self.cont = bottoms[:2]
-        if x.ndim < 3 or self.cont.shape != x.shape[:2]:
-            raise InvalidNetError(f"x {x.shape} and cont {self.cont.shape} must be (T, N, …) and (T, N)")
+        if x.ndim < 3 or self.cont.shape != x.shape[:2] or not len(x):
+            raise InvalidNetError(f"x {x.shape} and cont {self.cont.shape} must be (T, N, …) and (T, N), T at least 1")
         self.steps, self.streams = x.shape[:2]
         # The inner product of the unrolled net has axis 2: everything behind (T, N) is one vector.
-        self.x = x.reshape(self.steps, self.streams, -1)
-        self.static = bottoms[2].reshape(self.streams, -1) if len(bottoms) == 3 + hidden else None
+        self.x = x.reshape(self.steps, self.streams, math.prod(x.shape[2:]))
+        self.static = matrix(bottoms[2], 1) if len(bottoms) == 3 + hidden else None
         shape = (self.streams, self.outputs)
         # Without exposed states a fresh net starts from zero; Caffe would carry them over to a second forward pass.
         start = bottoms[len(bottoms) - hidden :] if hidden else [np.zeros(shape, layer.dtype)] * states
@@ -135,7 +137,7 @@ def lstm_of_forks(layer: Layer, bottoms: list[Array], blobs: Blobs) -> list[Arra
     if not 1 <= len(bottoms) <= 2 or size < 1 or x.ndim < 2 or (not own_axes and x.shape[0] % streams):
         raise InvalidNetError(f"Lstm's bottom {x.shape} does not fit num_output {size} or batch_size {streams}")
     steps = x.shape[0] if own_axes else x.shape[0] // streams
-    inputs = x.reshape(steps, streams, -1)
+    inputs = x.reshape(steps, streams, math.prod(x.shape[2 if own_axes else 1 :]))
     matrices, biases = (_Filler(given.inner(f"{name}_filler")) for name in ("weight", "bias"))
     forward = weight(layer, blobs, 0, (4 * size, inputs.shape[2]), matrices)
     recurrent = weight(layer, blobs, 1, (4 * size, size), matrices)
@@ -143,7 +145,7 @@ def lstm_of_forks(layer: Layer, bottoms: list[Array], blobs: Blobs) -> list[Arra
     begins = np.broadcast_to((np.arange(steps) == 0)[:, None], (steps, streams))
     marks = bottoms[1].reshape(steps, streams) != 0 if len(bottoms) == 2 else ~begins
     top = _unrolled(gates, recurrent, marks)
-    return [top if own_axes else top.reshape(-1, size)]
+    return [top if own_axes else matrix(top, 2)]
 
 
 def _unrolled(gates: Array, recurrent: Array, marks: Array) -> Array:

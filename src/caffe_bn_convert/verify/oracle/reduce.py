@@ -9,7 +9,7 @@ import numpy as np
 
 from caffe_bn_convert.errors import InvalidNetError
 
-from .layer import canonical, expect
+from .layer import canonical, expect, matrix
 
 if TYPE_CHECKING:
     from .layer import Array, Blobs, Layer, Rule
@@ -43,7 +43,7 @@ def arg_max(layer: Layer, bottoms: list[Array], _blobs: Blobs) -> list[Array]:
         axis = canonical(p.axis, x.ndim)
         index, value = _greatest(np.moveaxis(x, axis, -1), p.top_k)
         return [np.moveaxis(value if p.out_max_val else index.astype(x.dtype), -1, axis)]
-    index, value = _greatest(x.reshape(len(x), -1), p.top_k)
+    index, value = _greatest(matrix(x, 1), p.top_k)
     rows = np.stack([index.astype(x.dtype), value][: 2 if p.out_max_val else 1], 1)
     return [rows.reshape(*rows.shape, *(1,) * (max(3, x.ndim) - 3))]
 

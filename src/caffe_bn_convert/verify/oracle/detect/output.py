@@ -65,7 +65,7 @@ def _boxes(options: _Options, location: Array, prior: Array, refinement: Array |
     if refinement is not None:
         first = refinement.astype(np.float32).reshape(len(location), 1, len(priors), 4)
         priors = decode(priors, weights, options.code, first)
-    by_class = location.astype(np.float32).reshape(len(location), -1, options.location_classes, 4)
+    by_class = location.astype(np.float32).reshape(len(location), prior.size // 8, options.location_classes, 4)
     return decode(priors, weights, options.code, by_class.transpose(0, 2, 1, 3))
 
 

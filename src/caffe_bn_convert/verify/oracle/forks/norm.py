@@ -152,7 +152,7 @@ def _bn_segnet(layer: Layer, given: Fields, x: Array, blobs: Blobs) -> list[Arra
         found = list(minibatch(x))
         x = (x - per_channel(found[0], x)) / np.sqrt(per_channel(found[1], x) + layer.dtype.type(1e-9))
     y = x * per_channel(scale, x) + per_channel(shift, x)
-    return [y, *(moment.reshape(1, -1, 1, 1) for moment in found)]
+    return [y, *(moment.reshape(1, -1, 1, 1) for moment in found)][: layer.tops]
 
 
 def _bn_pspnet(layer: Layer, given: Fields, x: Array, blobs: Blobs) -> Array:

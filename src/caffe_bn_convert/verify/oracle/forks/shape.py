@@ -34,13 +34,13 @@ def transpose(layer: Layer, bottoms: list[Array], _blobs: Blobs) -> list[Array]:
 
 
 def shuffle_channel(layer: Layer, bottoms: list[Array], _blobs: Blobs) -> list[Array]:
-    """``ShuffleChannel`` (shuffle_channel_layer.cpp): channel i·(C/group)+j goes to j·group+i."""
+    """``ShuffleChannel`` (shuffle_channel_layer.cpp): channel i·(C/group)+j goes to j·group+i; the top has 4 axes."""
     expect(layer, bottoms, 1)
     x, group = bottoms[0], fields(layer, "shuffle_channel_param").integer("group", 1)
-    if group < 1 or x.ndim < 2 or x.shape[1] % group:
+    n, c, h, w = legacy_shape(x)
+    if group < 1 or x.ndim < 2 or c % group:
         raise InvalidNetError(f"ShuffleChannel's group {group} does not divide the channels of {x.shape}")
-    split = x.reshape(x.shape[0], group, x.shape[1] // group, -1)
-    return [split.swapaxes(1, 2).reshape(x.shape)]
+    return [x.reshape(n, group, c // group, h, w).swapaxes(1, 2).reshape(n, c, h, w)]
 
 
 def squeeze(layer: Layer, bottoms: list[Array], _blobs: Blobs) -> list[Array]:

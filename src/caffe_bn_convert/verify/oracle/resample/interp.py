@@ -81,7 +81,7 @@ def interp(layer: Layer, bottoms: list[Array], _blobs: Blobs) -> list[Array]:
         raise InvalidNetError("Interp only takes pads of 0 or less, which crop")
     x = bottoms[0]
     x = x[..., -before : x.shape[-2] + after, -before : x.shape[-1] + after]
-    if 0 in x.shape:
+    if 0 in x.shape[-2:]:
         raise InvalidNetError("Interp's pads leave nothing of the input")
     if len(bottoms) == 2:
         if any(given.has(name) for name in ("shrink_factor", "zoom_factor", "height", "width")):
