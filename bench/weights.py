@@ -94,6 +94,8 @@ def _drawn(
         return np.full(count, FACTOR, np.float32)
     if role == "variance":
         return uniform * np.float32(stored_times)
+    if role == "value":  # a Parameter's: it may well be a variance
+        return uniform
     if role == "mean":
         return normal * np.float32(0.1 * stored_times)
     if role == "scale":

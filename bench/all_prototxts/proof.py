@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 
 MOST_BYTES = 4 << 30
 """Nets with more weights are skipped."""
+BATCHES = (1, 2)
+"""The second where the first makes a constant: the variance over a batch of one number is 0."""
 
 
 def prove(path: Path, *, runs_only: bool = False) -> tuple[str, str]:
@@ -45,16 +47,20 @@ def _proven(path: Path, folder: Path, *, runs_only: bool) -> tuple[str, str]:
     weights, target = folder / "w.caffemodel", folder / "net.onnx"
     if 4 * number_of_weights(path, shapes) > MOST_BYTES:
         return "skipped", f"more than {MOST_BYTES >> 20} MiB of weights"
-    write_weights(path, weights, shapes)
-    conversion = fitted(path, weights, shapes)
-    conversion.save(target, verify=False)
-    if not runs_only:
-        report = conversion.verify(target)
-        if report.verdict != "proven":
-            return "converted", fault(report)
-    if why := useless(target, conversion):
-        return "converted", why
-    return "runs" if runs_only else "proven", f"{len(conversion.net.layers)} layers"
+    for batch in BATCHES:
+        conversion = fitted(path, weights, shapes, batch)
+        conversion.save(target, verify=False)
+        why = useless(target, conversion)
+        if not why:
+            break
+    if runs_only or why:
+        return ("converted", why) if why else ("runs", f"{len(conversion.net.layers)} layers")
+    report = conversion.verify(target)
+    return (
+        ("proven", f"{len(conversion.net.layers)} layers")
+        if report.verdict == "proven"
+        else ("converted", fault(report))
+    )
 
 
 def fault(report: Report) -> str:
@@ -73,20 +79,21 @@ def number_of_weights(path: Path, shapes: Mapping[str, Shape]) -> int:
     return sum(prod(int(dim) for dim in p.shape) for _, _, parameters in layers(graph) for p in parameters)
 
 
-def converted(path: Path, weights: Path, shapes: Mapping[str, Shape]) -> Conversion:
-    """With a batch of one where the net allows it."""
-    with contextlib.suppress(ConversionError):
-        return cbc.convert(path, weights, allow="all", shapes=shapes, batch=1)
-    return cbc.convert(path, weights, allow="all", shapes=shapes)
-
-
-def fitted(path: Path, weights: Path, shapes: Mapping[str, Shape]) -> Conversion:
-    """The same with weights that fit what arrives at each layer."""
-    conversion = converted(path, weights, shapes)
+def fitted(path: Path, weights: Path, shapes: Mapping[str, Shape], batch: int) -> Conversion:
+    """The net with weights that fit what arrives at each layer."""
+    write_weights(path, weights, shapes)
+    conversion = converted(path, weights, shapes, batch)
     graph = conversion.graph
     inputs = {name: numbers(conversion, name, tuple(map(int, graph.shapes[name]))) for name in graph.inputs}
     fit(conversion, path, shapes, inputs)
-    return converted(path, weights, shapes)
+    return converted(path, weights, shapes, batch)
+
+
+def converted(path: Path, weights: Path, shapes: Mapping[str, Shape], batch: int) -> Conversion:
+    """With that batch where the net allows it."""
+    with contextlib.suppress(ConversionError):
+        return cbc.convert(path, weights, allow="all", shapes=shapes, batch=batch)
+    return cbc.convert(path, weights, allow="all", shapes=shapes)
 
 
 def useless(target: Path, conversion: Conversion) -> str:
