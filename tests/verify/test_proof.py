@@ -7,7 +7,8 @@ import onnx
 import pytest
 
 from caffe_bn_convert import UsageError, convert
-from caffe_bn_convert.verify import Options, Rule, failure
+from caffe_bn_convert.verify import Options, Rule, failure, shown
+from caffe_bn_convert.verify.runtime import ExposedModel
 from tests.paths import ROOT
 from tests.verify.damage import CLASSIFIER, change, converted, damaged, node, weights
 
@@ -29,6 +30,20 @@ def test_a_sound_file_is_proven(tmp_path):
     assert [b.line for b in report.blobs] == [4, 9, 10, 11, 15, 16]
     assert len(report.feeds) == 18
     assert 0 < report.worst.ratio < 0.5
+
+
+def test_a_file_shows_few_values_at_a_time(tmp_path, monkeypatch):
+    """onnxruntime holds everything that could be asked for: of a DenseNet ten gigabytes, were it all at once."""
+    conversion, path = converted(tmp_path)
+    whole, exposed = conversion.verify(path, seed=3), []
+
+    original = ExposedModel.bytes
+    monkeypatch.setattr(shown, "SLICE", 1)
+    monkeypatch.setattr(ExposedModel, "bytes", lambda model: exposed.append(model.values) or original(model))
+    report = conversion.verify(path, seed=3)
+    assert (report.verdict, report.blobs) == (whole.verdict, whole.blobs)
+    assert {name for names in exposed for name in names} == {blob.name for blob in report.blobs} - {"prob"}
+    assert {len(names) for names in exposed} == {1}
 
 
 def test_nothing_is_proven_where_there_are_no_numbers(tmp_path):

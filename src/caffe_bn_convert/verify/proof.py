@@ -18,7 +18,8 @@ from caffe_bn_convert.verify.inputs import feeds, given
 from caffe_bn_convert.verify.inputs.kinds import KINDS
 from caffe_bn_convert.verify.judge import Judge
 from caffe_bn_convert.verify.locate import locate
-from caffe_bn_convert.verify.oracle.values import plan
+from caffe_bn_convert.verify.oracle import discontinuous
+from caffe_bn_convert.verify.oracle.values import is_input, plan
 from caffe_bn_convert.verify.report.model import Check, Report, Verdict
 from caffe_bn_convert.verify.runtime import resolve
 from caffe_bn_convert.verify.statistics import statistics
@@ -179,8 +180,9 @@ class _Proof:
 
     def _ask_again(self, judge: Judge, defendant: Defendant, keys: dict[str, str], sizes: dict[str, int]) -> None:
         """Outputs that hang on a choice under other noise: judged by what the optimised file itself shows."""
+        some = self._around_jumps(keys, judge)
         for number in sorted(judge.flipped):
-            shown = defendant.shown(keys, sizes, self.feeds[number], optimised=True)
+            shown = defendant.shown(some, sizes, self.feeds[number], optimised=True)
             for visit in self._walk(self.feeds[number], shown):
                 if visit.key in judge.bound and visit.based and visit.actual is not None:
                     judge.see(visit, number, {True: {visit.key: visit.actual}})
@@ -192,6 +194,18 @@ class _Proof:
                     "behind layers that jump, the optimised file was judged on its own numbers",
                 )
             )
+
+    def _around_jumps(self, keys: dict[str, str], judge: Judge) -> dict[str, str]:
+        """The outputs and what layers that jump read and make: the fewer values a file shows, the more it is optimised.
+
+        Where a value that such a layer reads is hidden, all that the file shows.
+        """
+        layers, needed = self.caffe.net.layers, set(judge.bound)
+        given = {top for layer in layers if is_input(layer) for top in layer.parameter.top}
+        for step in plan(self.caffe.net).steps:
+            if discontinuous(layers[step.index].parameter):
+                needed.update(step.tops, (read.key for read in step.bottoms))
+        return {key: keys[key] for key in keys if key in needed} if needed <= keys.keys() | given else keys
 
     def _divergence(
         self, judge: Judge, defendant: Defendant, keys: dict[str, str], sizes: dict[str, int]
