@@ -71,6 +71,7 @@ def test_groups(shape, expected):
 def test_nothing_at_all():
     assert measure(np.zeros((0, 3, 2)), np.zeros((0, 3, 2))).unit.size == 0
 
+
 def test_an_image_that_is_the_same_all_over_borrows_noise():
     """Its one number may show no noise by luck, however many pixels have it."""
     rng = np.random.default_rng(1)
