@@ -111,6 +111,7 @@ def test_a_parameter_with_a_filler(tmp_path):
         (convolution("pad: 1 pad_l: 1"), "given together"),
         (convolution("pad_l: -1"), "must not be negative"),
         (convolution("dilation: 2 hole: 2"), "spellings of several forks"),
+        (input_layer(2, 3, 7, 9) + layer("Concat", "y", rest="concat_param { per_fla_fuse: true }"), "channels last"),
         (convolution("pad_l: 1").replace('"Convolution"', '"Deconvolution"'), "of a Deconvolution"),
         (pooling("kernel_size: 2 pad_l: 2"), "smaller than the kernel"),
         (pooling("kernel_size: 2 pad: 1 pad_l: 1"), "given together"),

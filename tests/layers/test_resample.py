@@ -132,6 +132,7 @@ def test_reorg(tmp_path, reverse):
         (net("Reorg", "", 2, 3, 7, 9), "needs a stride"),
         (net("Reorg", "stride: 2", 2, 4, 7, 9), "does not divide"),
         (net("Reorg", "stride: 2 reverse: true", 2, 3, 8, 10), "does not divide"),
+        (net("Reorg", "stride: 2", 2, 3, 8, 10), r"does not divide by stride 2\n  forks .* disagree"),
     ],
 )
 def test_refusals(tmp_path, text, message):

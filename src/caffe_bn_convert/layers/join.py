@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from caffe_bn_convert.errors import InvalidNetError
+from caffe_bn_convert.errors import InvalidNetError, UnsupportedError
 from caffe_bn_convert.layers.base import Identity, Layer, Shapes, Source, canonical_axis, require
 from caffe_bn_convert.layers.dialect import only
 from caffe_bn_convert.layers.inplace import refuse_in_place
@@ -34,6 +34,12 @@ class Concat(Layer):
     @classmethod
     def read(cls, source: Source) -> Self:
         """Reads ``concat_param``."""
+        if source.concat_param.per_fla_fuse:
+            raise UnsupportedError(
+                "per_fla_fuse takes the maps as Intel's 8-bit integers lie in memory, channels last",
+                hint="leave it out, and write what the float32 net has: behind each bottom a Permute (order: 0, 2, 3, 1) "
+                "and a Flatten",
+            )
         only(source.concat_param, ())
         refuse_in_place(source)
         return cls(_axis_or(source.concat_param, "concat_dim"))

@@ -254,8 +254,7 @@ def _whole(value: float, name: str) -> int:
 class Reorg(Layer):
     """YOLO v2's reorg, with darknet's quirk (``reorg_cpu`` in reorg_layer.hpp).
 
-    It is no space to depth: the memory of the bottom is taken for a blob of C/s² × sH × sW, whose pixels go to depth,
-    and the result for one of s²C × H/s × W/s.
+    No space to depth: the bottom's memory is read as C/s² × sH × sW, whose pixels go to depth, the result's as s²C × H/s × W/s.
     """
 
     RESTRICTIONS = "4-D; channels must be a multiple of stride², height and width of stride"
@@ -276,7 +275,8 @@ class Reorg(Layer):
         n, *rest = _picture(bottoms[0])
         (c, h, w), s = fixed(tuple(rest)), self.stride
         fits = c % (s * s) == 0 and (self.reverse or (h % s == 0 and w % s == 0))
-        require(fits, f"a bottom of {c}x{h}x{w} does not divide by stride {s}")
+        told = f"a bottom of {c}x{h}x{w} does not divide by stride {s}"
+        require(fits, told, "forks that take such channels disagree about the order, even CPU and GPU of one")
         return ((n, c // (s * s), h * s, w * s) if self.reverse else (n, c * s * s, h // s, w // s),)
 
     def emit(self, e: Emitter, x: Sequence[Tensor], w: Sequence[Blob]) -> Sequence[str]:  # noqa: ARG002
