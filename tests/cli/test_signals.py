@@ -17,6 +17,11 @@ COMMAND = (sys.executable, "-m", "caffe_bn_convert")
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="signals and removed folders of POSIX")
 
 
+def interruptible() -> None:
+    """In the child: what runs in the background of a shell has SIGINT ignored, and so have its children."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 @pytest.mark.parametrize("mode", ["embed", "external"])
 def test_nothing_is_left(tmp_path, number, mode):
@@ -27,7 +32,7 @@ def test_nothing_is_left(tmp_path, number, mode):
     (tmp_path / "out").mkdir()
     (tmp_path / "out" / "out.onnx").write_bytes(b"what stood there")
     args = [*COMMAND, *map(str, files), "-q", "-o", str(tmp_path / "out" / "out.onnx"), "--weights", mode]
-    process = subprocess.Popen(args, stderr=subprocess.PIPE)
+    process = subprocess.Popen(args, stderr=subprocess.PIPE, preexec_fn=interruptible)
     deadline = time.monotonic() + 20
     while len(list((tmp_path / "out").iterdir())) < 2 and time.monotonic() < deadline and process.poll() is None:
         time.sleep(0.002)
@@ -45,7 +50,12 @@ def test_no_interrupt_in_the_middle_of_an_import(tmp_path):
     )
     code = "from caffe_bn_convert.cli import signals\nsignals.install()\nimport slow\nimport time\ntime.sleep(20)\n"
     process = subprocess.Popen(
-        [sys.executable, "-c", code], cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        [sys.executable, "-c", code],
+        cwd=tmp_path,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        preexec_fn=interruptible,
     )
     assert process.stdout.readline() == "begun\n"
     process.send_signal(signal.SIGINT)

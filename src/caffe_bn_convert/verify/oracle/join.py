@@ -54,7 +54,7 @@ def _spread(first: Array, second: Array, axis: int) -> Array:
     if first.shape[axis : axis + second.ndim] != second.shape:
         raise InvalidNetError(f"a bottom of {second.shape} does not lie on axis {axis} of one of {first.shape}")
     behind = first.ndim - axis - second.ndim
-    return np.broadcast_to(second.reshape(*second.shape, *(1,) * behind), first.shape)
+    return np.broadcast_to(second.reshape((*second.shape, *(1,) * behind)), first.shape)
 
 
 def concat(layer: Layer, bottoms: list[Array], _blobs: Blobs) -> list[Array]:
