@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
     from caffe_bn_convert.verify.walk import Caffe
 
-BUDGET = 22e9
+BUDGET = 15e9
 """Multiplications that the inputs of a proof may cost together, where two inputs do not cost more."""
 
 BYTES = 150
