@@ -9,6 +9,7 @@ import numpy as np
 import onnx
 import onnxruntime
 
+from bench.subjects import ROOT
 from caffe_bn_convert.verify.tolerance import FACTOR
 
 if TYPE_CHECKING:
@@ -109,7 +110,7 @@ def _listed(result: Result) -> str:
     )
     parts += [f"- {kind}, no effect: {_named(o for o in idle if o.kind == kind)}" for kind in {o.kind: 0 for o in idle}]
     parts += [f"- {kind}, does not run: {count}" for kind, count in broken.items()]
-    parts += [f"- {net}: {why}" for net, why in result.refused.items()]
+    parts += [f"- {net}: {why.replace(f'{ROOT}/', '')}" for net, why in result.refused.items()]
     return "\n".join(parts) + "\n"
 
 
