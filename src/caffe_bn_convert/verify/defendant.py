@@ -30,8 +30,8 @@ class _Opening:
     exact: bool = True
 
 
-AT_ONCE = 16
-"""So many values are fetched in one run, where all are looked at."""
+AT_ONCE = 32
+"""So many values are shown in one session, where all are looked at: onnxruntime holds all that it shows."""
 
 
 class Defendant:
@@ -126,9 +126,9 @@ class Defendant:
     def everything(self, feed: Feed) -> Iterator[tuple[str, Array]]:
         """Every value inside the file with its numbers, the last first; few at a time are held."""
         names, ports = made(self.model)[::-1], {port.name for port in self.ports}
-        session = self._opened(_Opening(optimised=False, names=tuple(name for name in names if name not in ports)))
         for start in range(0, len(names), AT_ONCE):
             part = names[start : start + AT_ONCE]
+            session = self._opened(_Opening(optimised=False, names=tuple(name for name in part if name not in ports)))
             values = session.run(self._fed(feed), part)
             yield from ((name, values[name]) for name in part if values[name].dtype.kind in "fiu")
 
