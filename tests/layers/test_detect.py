@@ -161,7 +161,7 @@ def test_prior_boxes_as_the_oracle_has_them(tmp_path, seed):
         ("min_size: 9 img_h: 8", "must both be above 0"),
         ("min_size: 9 step: 8 step_h: 8 step_w: 8", "Caffe takes either"),
         ("min_size: 9 step: 0", "step must be above 0"),
-        ("min_size: 9 fixed_size: 3", 'the field "fixed_size"'),
+        ("min_size: 9 p_type: DENSE", 'the field "p_type"'),
     ],
 )
 def test_refused_priors(tmp_path, rest, message):

@@ -54,6 +54,47 @@ def test_offsets_as_opencv_reads_them(tmp_path, rest):
     np.testing.assert_allclose(wanted, net.forward("y").reshape(wanted.shape), rtol=1e-5, atol=1e-6)
 
 
+def faceboxes(sizes, ratios, densities, step, offset, image, cells):
+    """The loops of FaceBoxes' prior_box_layer.cpp; the numbers are such that nothing depends on a rounding."""
+    boxes = []
+    for row in range(cells[0]):
+        for column in range(cells[1]):
+            centre_x, centre_y = (column + offset) * step, (row + offset) * step
+            for size, density in zip(sizes, densities, strict=True):
+                shift = int(size / density)
+                for ratio in ratios:
+                    width, height = size * math.sqrt(ratio), size / math.sqrt(ratio)
+                    for r in range(density):
+                        for c in range(density):
+                            x = centre_x - int(size) // 2 + shift / 2 + c * shift
+                            y = centre_y - int(size) // 2 + shift / 2 + r * shift
+                            boxes.append(
+                                [max((x - width / 2) / image[1], 0), max((y - height / 2) / image[0], 0),
+                                 min((x + width / 2) / image[1], 1), min((y + height / 2) / image[0], 1)]
+                            )  # fmt: skip
+    return np.array(boxes)
+
+
+@pytest.mark.parametrize(
+    ("rest", "ratios"),
+    [
+        ("", [1]),
+        ("fixed_ratio: 0.5", [0.5]),
+        ("aspect_ratio: 2", [1, 2, 0.5]),
+        ("aspect_ratio: 2 flip: false clip: true", [1, 2]),
+    ],
+)
+def test_densities_of_faceboxes(tmp_path, rest, ratios):
+    text = prior_box(f"fixed_size: 32 fixed_size: 65 density: 4 density: 2 step: 16 offset: 0.25 variance: 0.2 {rest}")
+    got = check_by_oracle(tmp_path, text, MAPS)["y"]
+    wanted = faceboxes([32, 65], ratios, [4, 2], 16, 0.25, (112, 144), (7, 9))
+    if "clip" in rest:
+        wanted = wanted.clip(0, 1)
+    assert got.shape == (1, 2, wanted.size)
+    np.testing.assert_allclose(got[0, 0].reshape(-1, 4), wanted, rtol=1e-6, atol=1e-6)
+    np.testing.assert_array_equal(got[0, 1], np.float32(0.2))
+
+
 HEAD = "num_classes: 3 nms_param { nms_threshold: 0.45 top_k: 40 } code_type: CENTER_SIZE keep_top_k: 20"
 
 
@@ -173,6 +214,7 @@ def test_no_region(tmp_path):
     ("text", "whose"),
     [
         (prior_box(f"{SIZES} denser_prior_boxes: true"), "TextBoxes++'s PriorBox, by denser_prior_boxes"),
+        (prior_box("fixed_size: 32 density: 2"), "FaceBoxes' PriorBox, by fixed_size and density"),
         (prior_box(f"{SIZES} offset_h: 1 offset_w: 0.5"), "OpenCV's PriorBox, by offset_h and offset_w"),
         (text_head(12, "use_polygon: true"), "TextBoxes++'s DetectionOutput, by use_polygon"),
         (region(REGION), "caffe-yolov2's DetectionOutput, by its single bottom"),
@@ -187,11 +229,18 @@ def test_what_it_was_taken_for_is_told(tmp_path, text, whose):
     ("text", "message"),
     [
         (prior_box(f"{SIZES} offset_h: 1"), "1 offset_h but 0 offset_w"),
+        (prior_box(f"{SIZES} fixed_size: 32 density: 1"), "takes fixed_size or min_size"),
+        (prior_box("fixed_size: 32"), "1 fixed_size but 0 density"),
+        (prior_box("fixed_size: 32 density: 1.5"), "density must be a whole number"),
+        (prior_box("fixed_size: 32 density: 2 fixed_ratio: [1, 2]"), "miscounts"),
+        (prior_box("fixed_size: 32 density: 1 fixed_ratio: 1 aspect_ratio: 2"), "FaceBoxes takes either"),
+        (prior_box("fixed_size: 32 density: 1 denser_prior_boxes: true"), "another fork's"),
         (prior_box(f"{SIZES} offset_h: 1 offset_w: 1 offset: 0.5"), "OpenCV takes either"),
         (prior_box(f"{SIZES} offset_h: [0, 1, 2] offset_w: [0, 1, 2]"), "miscounts"),
         (prior_box(f"{SIZES} offset_h: 1 offset_w: 1 img_size: 30"), "does not read img_size"),
         (prior_box(f"{SIZES} min_size: 40 max_size: 90 offset_h: 1 offset_w: 1"), "one min_size"),
         (text_head(12, ""), "write use_polygon: true"),
+        (text_head(8, "").replace("dim: 180", "dim: 360"), "--dialect PriorBox=textboxes"),
         (text_head(12, "use_polygon: true share_location: false"), "CENTER_SIZE, share_location"),
         (text_head(4, "use_polygon: true"), r"need \[720, 180\]"),
         (region(REGION, side=6), "side is 5"),

@@ -92,6 +92,41 @@ def test_refinedet(tmp_path, bottoms, shared):
         assert objects[image, prior] >= 0.4
 
 
+def four_bottoms(rest, *fourth):
+    """A head whose fourth bottom has that shape, without the field that RefineDet's has, and inputs."""
+    text, inputs = refined(4)
+    text = text.replace(input_layer(2, 120, name="o"), input_layer(*fourth, name="o")).replace(
+        "objectness_score: 0.4", rest
+    )
+    return text, inputs | {"o": values("o", *fourth)}
+
+
+@pytest.mark.parametrize(
+    ("rest", "fourth"),
+    [("", (2, 3, 16, 16)), ("visualize: true", (2, 3, 16, 16)), ("visualize: true", (2, 120)), ("", (8,))],
+)
+def test_a_fourth_bottom_to_draw_on(tmp_path, rest, fourth):
+    """SSD's examples with a webcam hand the picture over, training nets the labels; RefineDet's numbers it is not."""
+    text, inputs = four_bottoms(rest, *fourth)
+    three, _ = refined(3)
+    drawn = check_by_oracle(tmp_path, text, inputs)["y"]
+    wanted = check_by_oracle(
+        tmp_path, three.replace("objectness_score: 0.4", ""), {k: inputs[k] for k in ("data", "c", "p")}
+    )
+    np.testing.assert_array_equal(drawn, wanted["y"])
+    findings = cbc.convert(write_net(tmp_path, text)[0]).findings
+    assert any("SSD's DetectionOutput, whose fourth bottom is only drawn on" in f.what for f in findings)
+
+
+def test_objectness_told_by_its_size(tmp_path):
+    text, inputs = refined(4)
+    inputs["o"].reshape(2, 60, 2)[:, ::2, 1] = 0.001
+    by_size = check_by_oracle(tmp_path, text.replace("objectness_score: 0.4", ""), inputs)["y"]
+    by_field = check_by_oracle(tmp_path, text.replace("objectness_score: 0.4", "objectness_score: 0.01"), inputs)["y"]
+    np.testing.assert_array_equal(by_size, by_field)
+    assert any("RefineDet's" in f.what for f in cbc.convert(write_net(tmp_path, text)[0]).findings)
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [

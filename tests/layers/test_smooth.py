@@ -28,6 +28,7 @@ def by_hand(function):
         ("HardSwish", "", lambda x: x * min(max(x + 3, 0), 6) / 6),
         ("Mish", "", lambda x: x * math.tanh(math.log1p(math.exp(x)))),
         ("SeLU", "", lambda x: 1.05070102 * (x if x > 0 else 1.67326319 * (math.exp(x) - 1))),
+        ("SeLu", "", lambda x: 1.05070102 * (x if x > 0 else 1.67326319 * (math.exp(x) - 1))),
         ("SeLU", "selu_param { lambda: 2 alpha: 0.5 }", lambda x: 2 * (x if x > 0 else 0.5 * (math.exp(x) - 1))),
     ],
 )
@@ -41,8 +42,16 @@ def test_dynamic(tmp_path, kind):
     check_dynamic(tmp_path, input_layer(2, 3, 7, 9) + layer(kind, "y"), {"N": 4, "H": 5}, data=("N", 3, "H", 9))
 
 
-def test_noise_is_nothing_at_test_time(tmp_path):
-    text = input_layer(2, 3, 7, 9) + layer("Noise", "n", "data", "data", "noise_param { gaussian_std: 0.1 }")
+@pytest.mark.parametrize(
+    ("kind", "rest"),
+    [
+        ("Noise", "noise_param { gaussian_std: 0.1 }"),
+        ("SeLuDropout", "selu_dropout_param { dropout_ratio: 0.3 }"),
+        ("SeLUDropout", ""),
+    ],
+)
+def test_noise_is_nothing_at_test_time(tmp_path, kind, rest):
+    text = input_layer(2, 3, 7, 9) + layer(kind, "n", "data", "data", rest)
     x = values("data", 2, 3, 7, 9)
     np.testing.assert_array_equal(
         check_by_oracle(tmp_path, text + layer("Power", "y", rest="power_param { }"), {"data": x})["y"], x

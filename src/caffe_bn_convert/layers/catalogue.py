@@ -68,13 +68,16 @@ FORKS: dict[str, str] = {
     "FlowWarp": "FlowNet",
     "Resample": "FlowNet",
     "Mish": "sophgo",
+    "SeLu": "caffe_latte",
+    "SeLuDropout": "caffe_latte",
     "ChannelScale": "caffe-windows",
     "Flip": "caffe-windows",
     "Noise": "caffe-windows",
     "COLINEAR_CONVOLUTION": "exp_caffe",
     "Unpooling": "DeconvNet",
     **dict.fromkeys(
-        ("Add", "BatchToSpaceND", "Gather", "HardSwish", "Mul", "Pad", "ResizeBilinear", "SeLU"), "synopsys"
+        ("Add", "BatchToSpaceND", "Gather", "HardSwish", "Mul", "Pad", "ResizeBilinear", "SeLU", "SeLUDropout"),
+        "synopsys",
     ),
     **dict.fromkeys(("ICNetSubgraph", "ResizeNearestNeighbor", "SpaceToBatchND", "Squeeze"), "synopsys"),
 }

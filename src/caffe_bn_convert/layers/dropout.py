@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
@@ -36,8 +36,7 @@ class Dropout(Layer):
     def read(cls, source: Source) -> Self:
         """Reads ``dropout_param``; where nothing is to do the layer is an :class:`Identity`."""
         p = source.dropout_param
-        if source.phase == "TRAIN":
-            raise UnsupportedError("Dropout is random in the TRAIN phase", hint="convert the net in the TEST phase")
+        _check_phase(source)
         harmless = {"scale_train", "sqrt_scale", "random_seed"}
         if p.scale_train:
             only(p, {*harmless, "sample_weights_test"})
@@ -59,4 +58,28 @@ class SampledDropout(Identity):
         yield Finding("DROP001", "it is random at test time, too (sample_weights_test: true, Bayesian SegNet)")
 
 
-LAYERS: dict[str, type[Layer]] = {"Dropout": Dropout}
+class SeLuDropout(Layer):
+    """Dropout for nets of SELU (selu_dropout_layer.cpp of caffe_latte and of synopsys-caffe): the identity at test time."""
+
+    RESTRICTIONS = "TEST phase only (it is random in TRAIN)"
+
+    @classmethod
+    def read(cls, source: Source) -> Any:
+        """Reads ``selu_dropout_param``: an :class:`Identity`.
+
+        Raises:
+            UnsupportedError: the TRAIN phase.
+        """
+        _check_phase(source)
+        only(source.selu_dropout_param, ("dropout_ratio", "alpha"))
+        return Identity()
+
+
+def _check_phase(source: Source) -> None:
+    if source.phase == "TRAIN":
+        raise UnsupportedError(
+            f"{source.definition.type} is random in the TRAIN phase", hint="convert the net in the TEST phase"
+        )
+
+
+LAYERS: dict[str, type[Layer]] = {"Dropout": Dropout, "SeLUDropout": SeLuDropout, "SeLuDropout": SeLuDropout}

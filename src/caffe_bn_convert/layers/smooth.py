@@ -44,7 +44,7 @@ class Mish(Layer):
 
 @dataclass(frozen=True, slots=True)
 class SeLU(Layer):
-    """``lambda * x`` above 0, ``lambda * alpha * (exp(x) - 1)`` below (selu_layer.cpp of synopsys-caffe)."""
+    """``lambda * x`` above 0, ``lambda * alpha * (exp(x) - 1)`` below (selu_layer.cpp of synopsys-caffe and of caffe_latte)."""
 
     outer: float
     alpha: float
@@ -61,4 +61,4 @@ class SeLU(Layer):
         return [e.op("Selu", x[0].name, alpha=self.alpha, gamma=self.outer)]
 
 
-LAYERS: dict[str, type[Layer]] = {"HardSwish": HardSwish, "Mish": Mish, "SeLU": SeLU}
+LAYERS: dict[str, type[Layer]] = {"HardSwish": HardSwish, "Mish": Mish, "SeLU": SeLU, "SeLu": SeLU}

@@ -40,8 +40,8 @@ def test_prior_box_refuses(apply, text):
 
 
 def test_prior_box_refuses_other_dialects(apply):
-    with pytest.raises(UnsupportedError, match="density"):
-        apply("PriorBox", "prior_box_param { min_size: 3 density: 2 }", FEATURE, IMAGE)
+    with pytest.raises(UnsupportedError, match="p_type"):
+        apply("PriorBox", "prior_box_param { min_size: 3 p_type: DENSE }", FEATURE, IMAGE)
 
 
 def test_overlap():

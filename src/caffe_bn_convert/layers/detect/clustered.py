@@ -45,7 +45,8 @@ class PriorBoxClustered(PriorBox):
         variance = tuple(p.variance) or (0.1,)
         given = tuple(zip(p.width, p.height, strict=True))
         offsets = ((p.offset, p.offset),)
-        return cls((), (), variance, p.clip, prior_box.image_of(p), prior_box.step_of(p), offsets, None, given)
+        image, step = prior_box.image_of(p), prior_box.step_of(p)
+        return cls((), (), variance, p.clip, image, step, offsets, given=given)
 
     def _sizes_per_cell(self) -> int:
         return len(self.given)

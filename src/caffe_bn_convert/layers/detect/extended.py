@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
@@ -64,10 +64,7 @@ class DetectionOutputExtended(DetectionOutput):
     def emit(self, e: Emitter, x: Sequence[Tensor], w: Sequence[Blob]) -> Sequence[str]:
         """As DetectionOutput."""
         columns, depth = fixed(x[0].shape[2:])
-        known = DetectionOutputExtended(
-            self.name, self.classes, self.shared, self.background, self.code, self.in_target, self.keep, self.nms,
-            self.objectness, (depth // 4, columns),
-        )  # fmt: skip
+        known = replace(self, cells=(depth // 4, columns))
         return DetectionOutput.emit(known, e, x, w)
 
     def _behind(self, e: Emitter, prior: str) -> list[str]:

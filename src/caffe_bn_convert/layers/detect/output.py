@@ -11,17 +11,18 @@ from caffe_bn_convert.export.elem_types import FLOAT, INT64
 from caffe_bn_convert.layers.base import Layer, Shapes, Source, require
 from caffe_bn_convert.layers.detect.decode import decode
 from caffe_bn_convert.layers.detect.suppress import LOWEST, Suppression
-from caffe_bn_convert.layers.dialect import only
+from caffe_bn_convert.layers.dialect import only, taken_for
 from caffe_bn_convert.net.dim import Symbol, fixed, show, volume
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
     from typing import Any
 
     from typing_extensions import Self
 
     from caffe_bn_convert.caffe.blob import Blob
     from caffe_bn_convert.export.emitter import Emitter, Tensor
+    from caffe_bn_convert.lint.finding import Finding
 
 FIELDS = (
     "num_classes", "share_location", "background_label_id", "nms_param", "code_type", "keep_top_k",
@@ -37,6 +38,10 @@ OTHER_NUMBERS = {
     9: _HINT.format(9, "false", "textboxes++-slanted"),
 }
 """What to do about first bottoms with more numbers a box than SSD's 4."""
+TWO_A_PLACE = (
+    "twice as many boxes as SSD's PriorBox makes are TextBoxes': write denser_prior_boxes: true in prior_box_param, or give "
+    "--dialect PriorBox=textboxes++"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +58,8 @@ class DetectionOutput(Layer):
         background: the class that is no detection.
         keep: at most so many rows per image, of the best scores; below 0 all.
         objectness: with RefineDet's fourth bottom, prior boxes whose objectness is below this are background.
+        refined: whether the bottoms behind the third are RefineDet's; None where their size must tell. A fourth bottom of
+            SSD's is a picture to draw on, or a data layer's labels, and counts for nothing.
     """
 
     BOTTOMS = (3, 5)
@@ -69,6 +76,7 @@ class DetectionOutput(Layer):
     keep: int
     nms: Suppression
     objectness: float = 0.0
+    refined: bool | None = False
 
     @classmethod
     def read(cls, source: Source) -> Self:
@@ -81,16 +89,15 @@ class DetectionOutput(Layer):
         require(nms.nms_threshold >= 0, "nms_threshold must not be negative")
         require(0 < nms.eta <= 1, "eta must be above 0 and at most 1")
         background = cls.background_of(p)
-        refined = source.bottoms > 3
-        whole = not refined or 0 <= background < p.num_classes
-        require(whole, "with RefineDet's objectness there must be a background class")
+        open_ = source.bottoms == 4 and not p.HasField("objectness_score")
+        refined = source.bottoms > 3 if not open_ else False if p.visualize else None
         require(source.bottoms < 5 or p.share_location, "RefineDet's DetectionOutput has shared locations")
         least = p.confidence_threshold if p.HasField("confidence_threshold") else LOWEST
         top_k = nms.top_k if nms.HasField("top_k") else -1
         return cls(
             source.definition.name, p.num_classes, p.share_location, background, _code(p),
             p.variance_encoded_in_target, p.keep_top_k, Suppression(nms.nms_threshold, nms.eta, top_k, least),
-            p.objectness_score,
+            p.objectness_score, refined,
         )  # fmt: skip
 
     @staticmethod
@@ -111,11 +118,31 @@ class DetectionOutput(Layer):
         wanted = [boxes * self.NUMBERS, priors * self.classes]
         told = f"{priors} prior boxes need {wanted} locations and confidences per image, not {per_image}"
         other = next((number for number in OTHER_NUMBERS if per_image[0] == number * boxes), 0)
-        require(per_image == wanted, told, OTHER_NUMBERS.get(other))
-        for shape, each, what in zip(bottoms[3:], (2, 4), ("objectness", "refinement"), strict=False):
-            fits = shape[0] == location[0] and volume(shape[1:]) == priors * each
-            require(fits, f"the {what} must have {priors * each} numbers per image, it is {show(shape)}")
+        doubled = per_image == [2 * number for number in wanted]
+        require(per_image == wanted, told, TWO_A_PLACE if doubled else OTHER_NUMBERS.get(other))
+        if self._is_refined(bottoms):
+            self._check_refined(bottoms, priors)
         return priors
+
+    def _is_refined(self, bottoms: Shapes) -> bool:
+        if self.refined is not None:
+            return self.refined
+        priors = fixed((*bottoms[2], 1, 1, 1)[2:3])[0] // 4
+        return bottoms[3][0] == bottoms[0][0] and volume(bottoms[3][1:]) == 2 * priors
+
+    def _check_refined(self, bottoms: Shapes, priors: int) -> None:
+        whole = 0 <= self.background < self.classes
+        require(whole, "with RefineDet's objectness there must be a background class")
+        for shape, each, what in zip(bottoms[3:], (2, 4), ("objectness", "refinement"), strict=False):
+            fits = shape[0] == bottoms[0][0] and volume(shape[1:]) == priors * each
+            require(fits, f"the {what} must have {priors * each} numbers per image, it is {show(shape)}")
+
+    def findings(self, bottoms: Shapes, w: Sequence[Blob]) -> Iterable[Finding]:  # noqa: ARG002
+        """DIA001, where there is a fourth bottom."""
+        if len(bottoms) > 3 and self._is_refined(bottoms):
+            yield taken_for("RefineDet's DetectionOutput", "by its bottoms")
+        elif len(bottoms) > 3:
+            yield taken_for("SSD's DetectionOutput", "whose fourth bottom is only drawn on")
 
     def shapes(self, bottoms: Shapes) -> Shapes:
         """(1, 1, rows, 7)."""
@@ -127,7 +154,9 @@ class DetectionOutput(Layer):
 
     def emit(self, e: Emitter, x: Sequence[Tensor], w: Sequence[Blob]) -> Sequence[str]:  # noqa: ARG002
         """Decode, NonMaxSuppression (or a Loop for ``eta``), the best of each image, rows."""
-        priors, labels = self._priors(tuple(t.shape for t in x)), self._labels()
+        bottoms = tuple(t.shape for t in x)
+        priors, labels = self._priors(bottoms), self._labels()
+        x = x if self._is_refined(bottoms) else x[:3]
         if not labels:
             return [self._finish(e, e.constant(np.zeros((0, self.WIDTH)), "no_rows"), x[1])]
         boxes, scores = self._boxes(e, x, priors), self._scores(e, x, priors)

@@ -1,8 +1,9 @@
 """PriorBox: the default boxes of one feature map, a constant (prior_box_layer.cpp of the SSD branch).
 
-Two forks put several boxes of each size into a cell, where SSD has one. TextBoxes++ (its prior_box_layer.cpp) with
+Three forks put several boxes of each size into a cell, where SSD has one. TextBoxes++ (its prior_box_layer.cpp) with
 ``denser_prior_boxes`` has a second one on the cell's lower edge. OpenCV's reader of Caffe (prior_box_layer.cpp of its
-module dnn), for which TextBoxes' nets are rewritten, is told the places by ``offset_h`` and ``offset_w``.
+module dnn), for which TextBoxes' nets are rewritten, is told the places by ``offset_h`` and ``offset_w``. FaceBoxes' has
+``fixed_size`` and ``density``: :mod:`caffe_bn_convert.layers.detect.density`.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from caffe_bn_convert.layers.base import Layer, Shapes, Source, require
+from caffe_bn_convert.layers.detect.density import densities
 from caffe_bn_convert.layers.dialect import only, taken_for
 from caffe_bn_convert.net.dim import Shape, fixed, volume
 from caffe_bn_convert.net.limits import INT_MAX, check_constant
@@ -24,6 +26,7 @@ if TYPE_CHECKING:
 
     from caffe_bn_convert.caffe.blob import Blob
     from caffe_bn_convert.export.emitter import Emitter, Tensor
+    from caffe_bn_convert.layers.detect.density import Density
     from caffe_bn_convert.lint.finding import Finding
 
     Array = np.ndarray[Any, Any]
@@ -31,9 +34,9 @@ if TYPE_CHECKING:
 F32 = np.float32
 _FIELDS = (
     "min_size", "max_size", "aspect_ratio", "flip", "clip", "variance", "img_size", "img_h", "img_w", "step", "step_h",
-    "step_w", "offset", "denser_prior_boxes", "offset_h", "offset_w",
+    "step_w", "offset", "denser_prior_boxes", "offset_h", "offset_w", "fixed_size", "fixed_ratio", "density",
 )  # fmt: skip
-TEXTBOXES, OPENCV = "TextBoxes++'s PriorBox", "OpenCV's PriorBox"
+TEXTBOXES, OPENCV, FACEBOXES = "TextBoxes++'s PriorBox", "OpenCV's PriorBox", "FaceBoxes' PriorBox"
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,12 +50,13 @@ class PriorBox(Layer):
         step: pixels from cell to cell, down and across, None for picture through map.
         offsets: where in a cell the boxes of each size are centred, down and across, in cells.
         whose: the fork's whose it is, where it is not SSD's, and what told.
+        dense: FaceBoxes' boxes, instead of those of ``sizes``.
     """
 
     BOTTOMS = (2, 2)
     RESTRICTIONS = (
-        "SSD's; TextBoxes++'s with denser_prior_boxes; OpenCV's with offset_h and offset_w; a constant, so the sizes of both "
-        "bottoms must be fixed"
+        "SSD's; TextBoxes++'s with denser_prior_boxes; OpenCV's with offset_h and offset_w; FaceBoxes' with fixed_size; a "
+        "constant, so the sizes of both bottoms must be fixed"
     )
 
     sizes: tuple[tuple[float, float | None], ...]
@@ -63,6 +67,7 @@ class PriorBox(Layer):
     step: tuple[float, float] | None
     offsets: tuple[tuple[float, float], ...]
     whose: tuple[str, str] | None = None
+    dense: tuple[Density, ...] = ()
 
     @classmethod
     def read(cls, source: Source) -> Self:
@@ -80,8 +85,12 @@ class PriorBox(Layer):
             offsets, whose = tuple(zip(p.offset_h, p.offset_w, strict=True)), (OPENCV, "by offset_h and offset_w")
         elif p.denser_prior_boxes:
             offsets, whose = (*offsets, (1.0, p.offset)), (TEXTBOXES, "by denser_prior_boxes")
-        clip = p.clip if p.HasField("clip") else opencv
-        return cls(_sizes(p, cut=not opencv), _ratios(p), variance, clip, image_of(p), step_of(p), offsets, whose)
+        clip, ratios = p.clip if p.HasField("clip") else opencv, _ratios(p)
+        if p.fixed_size or p.fixed_ratio or p.density:
+            require(whose is None, "fixed_size and density are FaceBoxes', the other fields another fork's")
+            whose, dense = (FACEBOXES, "by fixed_size and density"), densities(p, ratios)
+            return cls((), ratios, variance, clip, image_of(p), step_of(p), offsets, whose, dense)
+        return cls(_sizes(p, cut=not opencv), ratios, variance, clip, image_of(p), step_of(p), offsets, whose)
 
     def findings(self, bottoms: Shapes, w: Sequence[Blob]) -> Iterable[Finding]:  # noqa: ARG002
         """DIA001, where it is not SSD's."""
@@ -89,6 +98,8 @@ class PriorBox(Layer):
             yield taken_for(*self.whose)
 
     def _per_cell(self) -> int:
+        if self.dense:
+            return sum(some.count**2 for some in self.dense)
         return len(self.offsets) * self._sizes_per_cell()
 
     def _sizes_per_cell(self) -> int:
@@ -110,15 +121,22 @@ class PriorBox(Layer):
         return [e.constant(np.stack([boxes.reshape(-1), variance])[None], "priors")]
 
     def boxes(self, cells: tuple[int, int], image: tuple[int, int]) -> Array:
-        """Corners (rows, columns, sizes, offsets, 4), float32; computed and rounded in the order that Caffe does it."""
+        """Corners (rows, columns, …, 4), float32; computed and rounded in the order that Caffe does it."""
+        corners = self._dense(cells, image) if self.dense else self._each_size(cells, image)
+        return np.clip(corners, F32(0), F32(1)) if self.clip else corners
+
+    def _dense(self, cells: tuple[int, int], image: tuple[int, int]) -> Array:
+        y, x = (self._centres(cells[i], image[i], i)[:, 0].astype(F32) for i in (0, 1))
+        return np.concatenate([some.corners(y, x, image) for some in self.dense], axis=2)
+
+    def _each_size(self, cells: tuple[int, int], image: tuple[int, int]) -> Array:
         # Caffe's `/ 2.` makes what follows double; the box's sides have been rounded to float before.
         half = np.array(self._sides(), np.float64)[:, None] / 2
         y, x = (self._centres(cells[i], image[i], i) for i in (0, 1))
         y, x = y[:, None, None], x[None, :, None]
         low = (x - half[..., 0]) / image[1], (y - half[..., 1]) / image[0]
         high = (x + half[..., 0]) / image[1], (y + half[..., 1]) / image[0]
-        corners = np.stack(np.broadcast_arrays(*low, *high), axis=-1).astype(F32)
-        return np.clip(corners, F32(0), F32(1)) if self.clip else corners
+        return np.stack(np.broadcast_arrays(*low, *high), axis=-1).astype(F32)
 
     def _centres(self, cells: int, size: int, axis: int) -> Array:
         """The boxes' centres in pixels, (cells, offsets), rounded to float32; as float64."""

@@ -134,6 +134,14 @@ def _check(bottoms: list[Array], options: _Options, numbers: int = 4) -> None:
         raise InvalidNetError(what)
 
 
+def _refinement(given: Fields, bottoms: list[Array]) -> list[Array]:
+    """RefineDet's bottoms. SSD's layer may have a fourth, too, for ``visualize`` (TransformInv), and does not read it else."""
+    if len(bottoms) == 4 and not given.has("objectness_score"):
+        fits = len(bottoms[3]) == len(bottoms[0]) and bottoms[3][0].size * 2 == bottoms[2][0, 0].size
+        return bottoms[3:] if fits and not given.flag("visualize", default=False) else []
+    return bottoms[3:]
+
+
 def detection_output(layer: Layer, bottoms: list[Array], _blobs: Blobs) -> list[Array]:
     """``DetectionOutput``: rows (image, label, score, xmin, ymin, xmax, ymax), shape (1, 1, rows, 7).
 
@@ -155,7 +163,7 @@ def detection_output(layer: Layer, bottoms: list[Array], _blobs: Blobs) -> list[
     if given.has("use_polygon"):
         return _text(layer, bottoms, options, polygon=given.flag("use_polygon", default=True))
     _check(bottoms, options)
-    objectness, refinement = [*bottoms[3:], None, None][:2]
+    objectness, refinement = [*_refinement(given, bottoms), None, None][:2]
     if refinement is not None and not options.shared:
         raise UnsupportedError("RefineDet's DetectionOutput has shared locations")
     scores = _scores(options, bottoms[1], objectness, given.number("objectness_score", 0.01))

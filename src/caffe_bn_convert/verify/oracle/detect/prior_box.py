@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 # What some forks add and give a meaning of their own: no rule here covers it.
 _OTHER_DIALECTS = (
-    "fixed_size", "fixed_ratio", "density", "reduce_boxes", "p_type", "faceboxes", "box_width",
+    "reduce_boxes", "p_type", "faceboxes", "box_width",
     "box_height", "tf", "yx_order", "keras",
 )  # fmt: skip
 
@@ -143,6 +143,40 @@ def _by_opencv(given: Fields, bottoms: list[Array], dtype: np.dtype[np.generic])
     return with_variances(np.stack(places, axis=3), given, clip=True)
 
 
+def _by_faceboxes(given: Fields, bottoms: list[Array], dtype: np.dtype[np.generic]) -> list[Array]:
+    """FaceBoxes' (its prior_box_layer.cpp): of each ``fixed_size`` and ratio density² boxes, row by row, spread over a cell.
+
+    The top-left corner is never below 0, the other never above 1.
+    """
+    many, fixed_ratios = given.numbers("density"), given.numbers("fixed_ratio")
+    fixed_sizes = given.numbers("fixed_size")
+    if len(many) != len(fixed_sizes) or len(fixed_ratios) > 1 or (fixed_ratios and given.has("aspect_ratio")):
+        raise InvalidNetError("as many density as fixed_size, and one fixed_ratio or aspect_ratio")
+    if any(given.has(name) for name in ("min_size", "max_size", "denser_prior_boxes")) or not fixed_sizes:
+        raise InvalidNetError("fixed_size goes without min_size, max_size and denser_prior_boxes")
+    cells, boxes = grid(given, bottoms, given.number("offset", 0.5)), []
+    for exact, times in zip(fixed_sizes, many, strict=True):
+        size, density = int(exact), int(times)
+        step = int(np.float32(exact) / np.float32(density))
+        sides = [] if fixed_ratios else [(float(size), float(size))]
+        for ratio in fixed_ratios or [ratio for ratio in ratios(given) if abs(ratio - 1) >= 1e-6]:
+            root = np.sqrt(np.float32(ratio))
+            sides.append((float(np.float32(exact) * root), float(np.float32(exact) / root)))
+        for side in sides:
+            for row in range(density):
+                for column in range(density):
+                    x, y = (
+                        ((centre - np.float32(size // 2)).astype(np.float64) + step / 2.0 + at * step).astype(
+                            np.float32
+                        )
+                        for centre, at in ((cells.centre_x, column), (cells.centre_y, row))
+                    )
+                    boxes.append(boxes_on(replace(cells, centre_x=x, centre_y=y), [side], dtype))
+    all_of_a_cell = np.concatenate(boxes, axis=2)
+    near, far = np.maximum(all_of_a_cell[..., :2], 0), np.minimum(all_of_a_cell[..., 2:], 1)
+    return with_variances(np.concatenate([near, far], axis=-1), given)
+
+
 def prior_box(layer: Layer, bottoms: list[Array], _blobs: Blobs) -> list[Array]:
     """``PriorBox``: per cell and min_size its square, the square of the mean with max_size, then the ratios.
 
@@ -155,6 +189,8 @@ def prior_box(layer: Layer, bottoms: list[Array], _blobs: Blobs) -> list[Array]:
         raise UnsupportedError(f"prior_box_param.{other[0]} is another fork's dialect of PriorBox")
     if given.has("offset_h") or given.has("offset_w"):
         return _by_opencv(given, bottoms, layer.dtype)
+    if given.has("fixed_size") or given.has("fixed_ratio") or given.has("density"):
+        return _by_faceboxes(given, bottoms, layer.dtype)
     where, sizes = grid(given, bottoms, given.number("offset", 0.5)), _sizes(given, whole=True)
     boxes = boxes_on(where, sizes, layer.dtype)
     if given.flag("denser_prior_boxes", default=False):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from . import shape
-from .activation import hard_swish, mish, noise, relu6, selu
+from .activation import hard_swish, mish, noise, relu6, selu, selu_dropout
 from .arithmetic import add, axpy, channel_scale, mask_pooling, maximum, mul
 from .colinear import colinear_convolution
 from .conv import convolution_depthwise, depthwise_convolution, nd_convolution, nd_pooling
@@ -44,6 +44,9 @@ LAYERS: dict[str, Rule] = {
     "ReLU6": relu6,
     "Reverse": shape.reverse,
     "SeLU": selu,
+    "SeLUDropout": selu_dropout,
+    "SeLu": selu,
+    "SeLuDropout": selu_dropout,
     "ShuffleChannel": shape.shuffle_channel,
     "SpaceToBatchND": shape.space_to_batch_nd,
     "Squeeze": shape.squeeze,

@@ -44,7 +44,7 @@ def mish(layer: Layer, bottoms: list[Array], _blobs: Blobs) -> list[Array]:
 
 
 def selu(layer: Layer, bottoms: list[Array], _blobs: Blobs) -> list[Array]:
-    """``SeLU`` (synopsys-caffe's selu_layer.cpp): λx above 0, λα(eˣ - 1) below."""
+    """``SeLU`` of synopsys-caffe, ``SeLu`` of caffe_latte (selu_layer.cpp): λx above 0, λα(eˣ - 1) below."""
     expect(layer, bottoms, 1)
     given, x = fields(layer, "selu_param"), bottoms[0]
     scale = layer.dtype.type(given.number("lambda", 1.05070102))
@@ -57,4 +57,12 @@ def noise(layer: Layer, bottoms: list[Array], _blobs: Blobs) -> list[Array]:
     expect(layer, bottoms, 1)
     if layer.phase != "TEST":
         raise UnsupportedError("Noise is random in the TRAIN phase")
+    return bottoms
+
+
+def selu_dropout(layer: Layer, bottoms: list[Array], _blobs: Blobs) -> list[Array]:
+    """``SeLuDropout`` (selu_dropout_layer.cpp of caffe_latte and synopsys-caffe): nothing at test time, random in training."""
+    expect(layer, bottoms, 1)
+    if layer.phase != "TEST":
+        raise UnsupportedError(f"{layer.parameter.type} is random in the TRAIN phase")
     return bottoms
