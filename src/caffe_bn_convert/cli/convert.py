@@ -134,4 +134,4 @@ def describe(conversion: Conversion, *, verbose: bool) -> None:
     unused = conversion.located.unused
     if unused:
         some = ", ".join(unused if verbose else unused[:5]) + ("" if verbose or len(unused) <= 5 else ", …")
-        say(f"  note    the weights have {len(unused)} layers that the net does not: {some}")
+        say(f"  note    the weights have {len(unused)} layer{'s' * (len(unused) > 1)} that the net does not: {some}")

@@ -73,7 +73,7 @@ def unused(context: Context) -> Iterator[Finding]:
         some = ", ".join(f'"{name}"' for name in names[:_SHOWN]) + (", …" if len(names) > _SHOWN else "")
         yield Finding(
             "NET013",
-            f"the weights have {len(names)} layers that the net does not: {some}",
+            f"the weights have {len(names)} layer{'s' * (len(names) > 1)} that the net does not: {some}",
             Where(context.net.file, 1, 1),
         )
 
