@@ -33,6 +33,8 @@ def bn(rest=""):
     return input_layer(2, C, 7, 9) + layer("BN", "y", rest=f"bn_param {{ {rest} }}")
 
 
+EPS = 0.25
+OUTSIDE = f"add_eps_before_sqrt: false eps: {EPS}"
 DIALECTS = [
     ("a BatchNorm without factor", "", [MEAN, VARIANCE]),
     ("a BatchNorm without factor", "", [MEAN, VARIANCE, SCALE, BIAS]),
@@ -126,6 +128,28 @@ def test_a_filler_of_the_scale_tells_nvidias_blobs_and_fills_them(tmp_path):
         cbc.convert(write_net(tmp_path, text.replace("scale_filler { value: 0.5 }", ""))[0], allow="all")
 
 
+@pytest.mark.parametrize("scaled", [False, True])
+def test_eps_outside_of_the_root(tmp_path, scaled):
+    """synopsys-caffe's: what BVLC's divides by is sqrt(variance + eps), this one's is sqrt(variance) + eps."""
+    x = values("data", 2, C, 7, 9)
+    normal = (x - MEAN.reshape(C, 1, 1)) / (np.sqrt(VARIANCE.reshape(C, 1, 1)) + EPS)
+    text, blobs = batch_norm(OUTSIDE), {"y": [MEAN * FACTOR, VARIANCE * FACTOR, FACTOR]}
+    if scaled:
+        text += layer("Scale", "z", "y", rest="scale_param { bias_term: true }")
+        blobs["z"], normal = [SCALE, BIAS], normal * SCALE.reshape(C, 1, 1) + BIAS.reshape(C, 1, 1)
+    for options in ({}, {"fold_conv": True}, {"fold": False}):
+        got = check_by_oracle(tmp_path, text, {"data": x}, blobs, **options)
+        np.testing.assert_allclose(got["z" if scaled else "y"], normal, rtol=1e-4, atol=1e-5)
+    assert dialect(tmp_path, text, blobs["y"]).startswith("taken for synopsys' BatchNorm")
+
+
+def test_eps_outside_of_the_root_of_the_batchs_variance(tmp_path):
+    x = values("data", 2, C, 7, 9)
+    got = check_by_oracle(tmp_path, batch_norm(f"{OUTSIDE} use_global_stats: false"), {"data": x})["y"]
+    mean, root = x.mean((0, 2, 3), keepdims=True), x.std((0, 2, 3), keepdims=True)
+    np.testing.assert_allclose(got, (x - mean) / (root + EPS), rtol=1e-4, atol=1e-5)
+
+
 def test_learning_in_a_deployed_net_stops(tmp_path):
     with pytest.raises(cbc.RefusedError, match="BN004"):
         cbc.convert(*write_net(tmp_path, bn("bn_mode: LEARN"), {"y": [SCALE, BIAS]}))
@@ -143,6 +167,7 @@ def test_bad_variance_stops(tmp_path):
         (batch_norm(), [MEAN], "no fork is known whose BatchNorm has 1 blobs"),
         (batch_norm(), [MEAN, VARIANCE, MEAN, SCALE, BIAS], "no fork is known whose BatchNorm has 5 blobs"),
         (batch_norm("scale_bias: true"), [MEAN, VARIANCE, ONE], 'the field "scale_bias"'),
+        (batch_norm(OUTSIDE), [MEAN, VARIANCE, SCALE, BIAS], 'the field "add_eps_before_sqrt"'),
         (batch_norm("fused_relu: true"), [MEAN, VARIANCE, ONE], 'the field "fused_relu"'),
         (batch_norm("use_global_stats: false"), [MEAN, VARIANCE, SCALE, BIAS], "statistics of the batch"),
         (batch_norm(), [MEAN[:2], VARIANCE], "the mean is 2 in the weights, but the layer needs 3"),

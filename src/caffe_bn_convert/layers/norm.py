@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from caffe_bn_convert.layers.base import Filler, Layer, Parameter, Shapes, Source, canonical_axis, require
-from caffe_bn_convert.layers.dialect import only
+from caffe_bn_convert.layers.dialect import only, taken_for
 from caffe_bn_convert.layers.norm_forks import read_batch_norm
 from caffe_bn_convert.layers.normalized import emit_batch_normalization, normalized_by_batch
 from caffe_bn_convert.lint.finding import Finding
@@ -50,14 +50,16 @@ class BatchNorm(Layer):
     """Normalisation by stored statistics, or by those of the batch.
 
     Attributes:
-        eps: added to the variance.
+        eps: added to the variance, or to its root.
         batch_statistics: mean and biased variance of the batch instead of the stored ones.
         said: whether the prototxt says ``use_global_stats: false``, or a phase implies it.
+        outside: synopsys' ``add_eps_before_sqrt: false``: the divisor is the variance's root, plus eps.
     """
 
     eps: float
     batch_statistics: bool = False
     said: bool = False
+    outside: bool = False
 
     @classmethod
     def read(cls, source: Source) -> Any:
@@ -77,7 +79,15 @@ class BatchNorm(Layer):
             float(np.float32(p.eps)),
             not stored,
             p.HasField("use_global_stats") or source.definition.parameter.HasField("phase"),
+            not p.add_eps_before_sqrt,
         )
+
+    def normal(self, w: Sequence[Blob]) -> tuple[Float64, Float64, float]:
+        """Mean, and the variance and eps the root of whose sum is divided by, as ONNX has it."""
+        mean, variance = statistics(w)
+        if self.outside:
+            return mean, np.square(np.sqrt(variance) + self.eps), 0.0
+        return mean, variance, self.eps
 
     def parameters(self, bottoms: Shapes) -> tuple[Parameter, ...]:
         """Mean and variance per channel, both multiplied by the factor, and the factor."""
@@ -86,7 +96,9 @@ class BatchNorm(Layer):
         return Parameter("mean", (c,)), Parameter("variance", (c,)), Parameter("factor", (1,))
 
     def findings(self, bottoms: Shapes, w: Sequence[Blob]) -> Iterable[Finding]:  # noqa: ARG002
-        """BN001, BN002, BN004 and BN009."""
+        """BN001, BN002, BN004, BN009; DIA001 where it is synopsys'."""
+        if self.outside:
+            yield taken_for("synopsys' BatchNorm, which adds eps to the root", "by add_eps_before_sqrt: false")
         if self.batch_statistics:
             if self.said:
                 yield Finding("BN004", "it normalises by the statistics of the batch (use_global_stats: false)")
@@ -96,17 +108,18 @@ class BatchNorm(Layer):
             yield Finding("BN001", "its third blob, the moving-average factor, is 0: it never saw data")
         elif not factor > 0 or np.isinf(factor):
             yield Finding("BN002", f"its third blob, the moving-average factor, is {factor:g}")
-        bad = np.flatnonzero(~(w[1].read64() * _inverse(factor) + self.eps > 0))
+        _, variance, eps = self.normal(w)
+        bad = np.flatnonzero(~(variance + eps > 0))
         if len(bad):
             yield Finding("BN009", f"variance + eps is not above 0 in {len(bad)} channels, the first is {bad[0]}")
 
     def emit(self, e: Emitter, x: Sequence[Tensor], w: Sequence[Blob]) -> Sequence[str]:
         """BatchNormalization, or ReduceMean and friends for the statistics of the batch."""
         if self.batch_statistics:
-            return [normalized_by_batch(e, x[0], self.eps)]
-        mean, variance = statistics(w)
+            return [normalized_by_batch(e, x[0], self.eps, outside=self.outside)]
+        mean, variance, eps = self.normal(w)
         one = np.ones_like(mean)
-        return [emit_batch_normalization(e, x[0], one, one * 0, mean, variance, self.eps)]
+        return [emit_batch_normalization(e, x[0], one, one * 0, mean, variance, eps)]
 
 
 @dataclass(frozen=True, slots=True)

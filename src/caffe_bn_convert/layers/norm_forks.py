@@ -152,8 +152,9 @@ def read_batch_norm(source: Source) -> ForkNorm | None:
     """
     shapes, p = source.blob_shapes, source.batch_norm_param
     # With three blobs there is no scale, whatever the fillers are; a scale that is asked for must be there.
-    only(p, _FIELDS if shapes and len(shapes) == 3 else (*_FIELDS, "scale_bias"))
-    if (not shapes and not _is_nvidias(p)) or (shapes and len(shapes) == 3):
+    bvlcs = bool(shapes and len(shapes) == 3) or not (shapes or _is_nvidias(p))
+    only(p, (*_FIELDS, "add_eps_before_sqrt") if bvlcs else (*_FIELDS, "scale_bias"))
+    if bvlcs:
         return None
     layer = _by_blobs(p, shapes, [int(np.prod(shape)) == 1 for shape in shapes]) if shapes else _nvidia(p, None)
     nvidia = layer.whose.startswith("NVIDIA")

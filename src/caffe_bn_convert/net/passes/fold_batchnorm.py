@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from caffe_bn_convert.caffe.blob import Blob
-from caffe_bn_convert.layers.norm import BatchNorm, BatchNormalization, Bias, Scale, statistics
+from caffe_bn_convert.layers.norm import BatchNorm, BatchNormalization, Bias, Scale
 from caffe_bn_convert.stages import stage
 
 if TYPE_CHECKING:
@@ -70,12 +70,12 @@ def folded(chain: list[Node]) -> Node:
     """One node for a BatchNorm and what follows it; it is called like the BatchNorm and makes the last one's top."""
     first = chain[0]
     assert isinstance(first.layer, BatchNorm)
-    mean, variance = statistics(first.blobs)
+    mean, variance, eps = first.layer.normal(first.blobs)
     scale, bias = np.ones_like(mean), np.zeros_like(mean)
     for node in chain[1:]:
         scale, bias = _behind(node, scale, bias)
     blobs = tuple(Blob.of(values) for values in (scale, bias, mean, variance))
-    return replace(first, layer=BatchNormalization(first.layer.eps), tops=chain[-1].tops, blobs=blobs)
+    return replace(first, layer=BatchNormalization(eps), tops=chain[-1].tops, blobs=blobs)
 
 
 def _behind(node: Node, scale: Float64, bias: Float64) -> tuple[Float64, Float64]:

@@ -27,7 +27,7 @@ import numpy as np
 from caffe_bn_convert.caffe.blob import Blob
 from caffe_bn_convert.layers.conv import Convolution, Deconvolution
 from caffe_bn_convert.layers.dense import InnerProduct
-from caffe_bn_convert.layers.norm import BatchNorm, BatchNormalization, Bias, Scale, statistics
+from caffe_bn_convert.layers.norm import BatchNorm, BatchNormalization, Bias, Scale
 
 if TYPE_CHECKING:
     from typing import Any
@@ -85,8 +85,8 @@ def affine(node: Node, shape: Shape) -> tuple[Float64, Float64] | None:
         scale, bias, mean, variance = values
         return _normalised(scale, bias, mean, variance, layer.eps)
     if isinstance(layer, BatchNorm) and not layer.batch_statistics:
-        mean, variance = statistics(node.blobs)
-        return _normalised(np.ones_like(mean), np.zeros_like(mean), mean, variance, layer.eps)
+        mean, variance, eps = layer.normal(node.blobs)
+        return _normalised(np.ones_like(mean), np.zeros_like(mean), mean, variance, eps)
     if not isinstance(layer, (Scale, Bias)) or len(node.bottoms) != 1:
         return None
     axis, count = layer.span((shape,))

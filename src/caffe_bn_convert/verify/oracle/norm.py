@@ -29,6 +29,8 @@ def batch_norm(layer: Layer, bottoms: list[Array], blobs: Blobs) -> list[Array]:
         return fused_batch_norm(layer, bottoms, blobs)
     stored = p.use_global_stats if p.HasField("use_global_stats") else layer.phase == "TEST"
     mean, variance = _stored(layer, blobs, _channels(x)) if stored else _of_batch(x)
+    if not p.add_eps_before_sqrt:  # synopsys-caffe's batch_norm_layer.cpp
+        return [(x - _along(mean, x)) / (np.sqrt(_along(variance, x)) + p.eps)]
     return [_normalized(x, mean, variance, p.eps)]
 
 
