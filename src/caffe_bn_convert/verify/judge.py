@@ -64,8 +64,15 @@ class Judge:
         self.noises: dict[str, Noise] = {}
         self.flipped: set[int] = set()
 
-    def see(self, visit: Visit, feed: int, answers: Mapping[bool, Mapping[str, Array]]) -> None:
-        """Judge one value: as an inner value, and where it is an output, in every answer of the file."""
+    def see(self, visit: Visit, feed: int, answers: Mapping[bool, Mapping[str, Array]], *, again: bool = False) -> None:
+        """Judge one value: as an inner value, and where it is an output, in every answer of the file.
+
+        Args:
+            visit: the value.
+            feed: the number of the feed.
+            answers: the outputs, with optimisations off and on.
+            again: whether the visit already has the choices of the optimised file.
+        """
         inner = visit.actual is not None and self.own
         if not inner and visit.key not in self.bound:
             return
@@ -77,7 +84,7 @@ class Judge:
             self.noises[visit.key] = noise
             self.evidence.setdefault(visit.key, Evidence(visit.layer.type)).see(visit.exact)
             for optimised, values in answers.items():
-                self._see_output(visit, feed, noise, values[visit.key], optimised=optimised)
+                self._see_output(visit, feed, noise, values[visit.key], optimised=optimised, again=again)
 
     def see_alone(self, visit: Visit, feed: int) -> None:
         """Judge one value that was computed from the runtime's own bottoms."""
@@ -85,10 +92,10 @@ class Judge:
             deviation = self._deviation(visit.actual, visit, measure(visit.exact, visit.rounded))
             self.alone.setdefault(visit.key, Worst()).take(deviation, feed)
 
-    def _see_output(self, visit: Visit, feed: int, noise: Noise, value: Array, *, optimised: bool) -> None:
+    def _see_output(self, visit: Visit, feed: int, noise: Noise, value: Array, *, optimised: bool, again: bool) -> None:
         deviation = self._deviation(value, visit, noise)
-        again = optimised and visit.based and visit.key in self.keys and feed not in self.flipped
-        if again and deviation.ratio > NEAR:
+        other_choices = optimised and visit.based and visit.key in self.keys and not again
+        if other_choices and deviation.ratio > NEAR:
             # Optimised, the file has other noise than the one that the oracle went on from, and a layer that jumps may
             # have chosen differently: ask again.
             self.flipped.add(feed)

@@ -185,7 +185,7 @@ class _Proof:
             shown = defendant.shown(some, sizes, self.feeds[number], optimised=True)
             for visit in self._walk(self.feeds[number], shown):
                 if visit.key in judge.bound and visit.based and visit.actual is not None:
-                    judge.see(visit, number, {True: {visit.key: visit.actual}})
+                    judge.see(visit, number, {True: {visit.key: visit.actual}}, again=True)
         if judge.flipped:
             self.checks.append(
                 Check(
