@@ -48,6 +48,7 @@ LAYERS = Families(
         "broadcast": ("Add", "Mul", "Maximum", "MaskPooling", "ChannelScale"),
         "axes": ("Squeeze", "Transpose", "Reverse", "Flip", "Gather", "CropCenter"),
         "border": ("Padding", "Pad", "SpaceToBatchND", "BatchToSpaceND"),
+        "space": ("DepthToSpace", "SpaceToDepth"),
         "resize": ("ResizeBilinear", "ResizeNearestNeighbor"),
         "flow": ("Resample", "FlowWarp", "Correlation"),
     }

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from caffe_bn_convert.errors import InvalidNetError, UnsupportedError
 from caffe_bn_convert.layers.base import Layer, Shapes, Source, canonical_axis, require
 from caffe_bn_convert.layers.dialect import only
 from caffe_bn_convert.layers.inplace import refuse_in_place
+from caffe_bn_convert.layers.space import PixelShuffle
 from caffe_bn_convert.net.dim import Dim, Shape, divide, fixed, is_fixed, show, volume
 
 if TYPE_CHECKING:
@@ -30,18 +31,22 @@ class Reshape(Layer):
         num_axes: how many axes are replaced; -1 is all, 0 inserts.
     """
 
-    RESTRICTIONS = "not in place, as in Caffe"
+    RESTRICTIONS = "not in place, as in Caffe; synopsys' with pixelshuffler"
 
     dims: tuple[int, ...]
     axis: int = 0
     num_axes: int = -1
 
     @classmethod
-    def read(cls, source: Source) -> Self:
-        """Reads ``reshape_param``."""
+    def read(cls, source: Source) -> Any:
+        """Reads ``reshape_param``; with ``pixelshuffler`` it is synopsys' and a :class:`PixelShuffle`."""
         p = source.reshape_param
-        only(p, ())
         refuse_in_place(source)
+        if p.pixelshuffler != 1:
+            require(p.pixelshuffler > 1, "pixelshuffler must be 1 or more")
+            only(p, ("pixelshuffler", "shape", "axis", "num_axes"))
+            return PixelShuffle(p.pixelshuffler, "CRD")
+        only(p, ())
         dims = tuple(p.shape.dim)
         sound = dims.count(-1) <= 1 and all(dim >= -1 for dim in dims)
         require(sound, f"the shape {list(dims)} has more than one -1, or other negative numbers")

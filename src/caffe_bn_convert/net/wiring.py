@@ -64,6 +64,8 @@ def shares_memory(layer: LayerDefinition) -> bool:
     if layer.type == "Permute":
         order = list(parameter.permute_param.order)
         return order == list(range(len(order)))
+    if layer.type == "Reshape" and parameter.reshape_param.pixelshuffler != 1:
+        return False
     return (
         layer.type in ("Split", "Reshape", "Flatten")
         or (layer.type == "Gather" and not parameter.HasField("gather_param"))

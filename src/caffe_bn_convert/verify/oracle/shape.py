@@ -27,6 +27,8 @@ def flatten(layer: Layer, bottoms: list[Array], _blobs: Blobs) -> list[Array]:
 def reshape(layer: Layer, bottoms: list[Array], _blobs: Blobs) -> list[Array]:
     """reshape_layer.cpp: ``dim`` in place of ``num_axes`` axes from ``axis`` on; 0 copies, one -1 takes the rest."""
     x, p = bottoms[0], layer.parameter.reshape_param
+    if p.pixelshuffler != 1:
+        return [_pixels_shuffled(x, p.pixelshuffler)]
     # A negative axis counts from after the last: -1 appends.
     start = p.axis if p.axis >= 0 else x.ndim + p.axis + 1
     end = x.ndim if p.num_axes == -1 else start + p.num_axes
@@ -44,6 +46,17 @@ def reshape(layer: Layer, bottoms: list[Array], _blobs: Blobs) -> list[Array]:
     if math.prod(shape) != x.size:
         raise InvalidNetError(f"a blob of shape {x.shape} does not reshape to {tuple(shape)}")
     return [x.reshape(shape)]
+
+
+def _pixels_shuffled(x: Array, r: int) -> Array:
+    """synopsys-caffe's reshape_layer.cpp: channel c goes to channel c/r², to row (c/r) mod r and column c mod r of a block."""
+    if r < 1 or x.ndim != 4 or x.shape[1] % (r * r):
+        raise InvalidNetError(f"pixelshuffler {r} does not fit a blob of shape {x.shape}")
+    n, channels, height, width = x.shape
+    y = np.empty((n, channels // (r * r), height * r, width * r), x.dtype)
+    for c in range(channels):
+        y[:, c // (r * r), c // r % r :: r, c % r :: r] = x[:, c]
+    return y
 
 
 def _copied(x: Array, axis: int) -> int:

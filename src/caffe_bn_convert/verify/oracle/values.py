@@ -82,6 +82,8 @@ def plan(net: NetDefinition) -> Plan:
 
 def shares_memory(parameter: Any) -> bool:
     """Whether the tops of this layer (a ``LayerParameter``) are its bottom's memory."""
+    if parameter.type == "Reshape" and parameter.reshape_param.pixelshuffler != 1:
+        return False
     if parameter.type in ("Split", "Reshape", "Flatten"):
         return True
     if parameter.type in ("Concat", "Slice"):

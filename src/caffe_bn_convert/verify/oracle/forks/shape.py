@@ -162,3 +162,47 @@ def batch_to_space_nd(layer: Layer, bottoms: list[Array], _blobs: Blobs) -> list
     whole = split.transpose(order).reshape(x.shape[0] // count, *sizes, *x.shape[1 + axes :])
     cut = [slice(low, size - high) for low, high, size in zip(amounts[::2], amounts[1::2], sizes, strict=True)]
     return [whole[(slice(None), *cut)]]
+
+
+def depth_to_space(layer: Layer, bottoms: list[Array], _blobs: Blobs) -> list[Array]:
+    """``DepthToSpace`` (synopsys-caffe's depth_to_space_layer.cpp): cell (h, w) comes from channel (h mod b)·b + w mod b.
+
+    That is the first part of the channel's number, in the order CRD the last.
+    """
+    expect(layer, bottoms, 1)
+    given = fields(layer, "depth_to_space_param")
+    block, order = given.integer("block_size", 0), given.word("data_format", "NHWC")
+    if order not in ("NHWC", "NCHW", "DCR", "CRD"):
+        raise UnsupportedError(f"depth_to_space_param.data_format {order} is not known")
+    x = _with_channels_second(bottoms[0], order)
+    n, c, h, w = x.shape
+    if block < 1 or c % block**2:
+        raise InvalidNetError(f"{c} channels do not divide into blocks of {block}")
+    depth = c // block**2
+    y = np.empty((n, depth, h * block, w * block), x.dtype)
+    for row in range(block):
+        for column in range(block):
+            place = row * block + column
+            part = x[:, place :: block**2] if order == "CRD" else x[:, place * depth : (place + 1) * depth]
+            y[:, :, row::block, column::block] = part
+    return [y.transpose(0, 2, 3, 1) if order == "NHWC" else y]
+
+
+def space_to_depth(layer: Layer, bottoms: list[Array], _blobs: Blobs) -> list[Array]:
+    """``SpaceToDepth`` (synopsys-caffe's space_to_depth_layer.cpp): the other way round, place in the block first."""
+    expect(layer, bottoms, 1)
+    given = fields(layer, "space_to_depth_param")
+    block, order = given.integer("block_size", 0), given.word("data_format", "NHWC")
+    if order not in ("NHWC", "NCHW"):
+        raise UnsupportedError(f"space_to_depth_param.data_format {order} is not known")
+    x = _with_channels_second(bottoms[0], order)
+    if block < 1 or x.shape[2] % block or x.shape[3] % block:
+        raise InvalidNetError(f"a picture of {x.shape[2:]} does not divide into blocks of {block}")
+    y = np.concatenate([x[:, :, r::block, c::block] for r in range(block) for c in range(block)], axis=1)
+    return [y.transpose(0, 2, 3, 1) if order == "NHWC" else y]
+
+
+def _with_channels_second(x: Array, order: str) -> Array:
+    if x.ndim != 4:
+        raise InvalidNetError(f"it takes blobs of 4 axes, not {x.ndim}")
+    return x.transpose(0, 3, 1, 2) if order == "NHWC" else x
