@@ -10,7 +10,9 @@ import pytest
 
 import caffe_bn_convert as cbc
 from caffe_bn_convert.errors import InvalidNetError, UnsupportedError
-from caffe_bn_convert.layers.pool import Axis
+from caffe_bn_convert.layers.pool_axis import Axis
+from tests.golden import values
+from tests.layers.judged import check_by_oracle
 from tests.nets import input_layer, layer, write_net
 from tests.opsets import NEWEST
 
@@ -104,3 +106,43 @@ def test_global(tmp_path, method):
     rest = f"pooling_param {{ pool: {method} global_pooling: true }}"
     prototxt = write_net(tmp_path, input_layer(2, 3, 7, 9) + layer("Pooling", "y", rest=rest))[0]
     assert compare(prototxt, (2, 3, "H", "W")) == len(SIZES)
+
+
+def pooled_same(x, method, kernel, stride):
+    """Windows as TensorFlow's SAME places them, one by one; the divisor counts the padding, AVE_EXC_PAD's does not."""
+    sizes = [-(-n // stride) for n in x.shape[2:]]
+    pads = [max((count - 1) * stride + kernel - n, 0) for count, n in zip(sizes, x.shape[2:], strict=True)]
+    y = np.empty((*x.shape[:2], *sizes))
+    for at in np.ndindex(*sizes):
+        begin = [i * stride - pad // 2 for i, pad in zip(at, pads, strict=True)]
+        ends = [min(b + kernel, n + pad - pad // 2) for b, n, pad in zip(begin, x.shape[2:], pads, strict=True)]
+        cells = x[:, :, max(begin[0], 0) : ends[0], max(begin[1], 0) : ends[1]]
+        whole = (ends[0] - begin[0]) * (ends[1] - begin[1])
+        divisor = whole if method == "AVE" else cells.shape[2] * cells.shape[3]
+        y[:, :, at[0], at[1]] = cells.max((2, 3)) if method == "MAX" else cells.sum((2, 3)) / divisor
+    return y
+
+
+@pytest.mark.parametrize("method", ["MAX", "AVE", "AVE_EXC_PAD"])
+@pytest.mark.parametrize(("kernel", "stride"), [(2, 1), (2, 2), (3, 1), (3, 2), (5, 3), (1, 2), (2, 3)])
+def test_same_as_tensorflow_pads(tmp_path, method, kernel, stride):
+    """synopsys-caffe's ``pad_type: 1``."""
+    rest = f"pooling_param {{ pool: {method} kernel_size: {kernel} stride: {stride} pad_type: 1 }}"
+    x = values("data", 2, 3, 7, 9)
+    got = check_by_oracle(tmp_path, input_layer(2, 3, 7, 9) + layer("Pooling", "y", rest=rest), {"data": x})["y"]
+    np.testing.assert_allclose(got, pooled_same(x.astype(np.float64), method, kernel, stride), rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("rest", "message"),
+    [
+        ("kernel_size: 2 pad_type: 2", "pad_type 2 is not known"),
+        ("kernel_size: 2 pad: 0 pad_type: 1", "takes either"),
+        ("kernel_size: 3 pad_l: 1 pad_type: 1", "takes either"),
+        ("global_pooling: true pad_type: 1", "given together"),
+    ],
+)
+def test_same_refuses_what_its_fork_refuses(tmp_path, rest, message):
+    text = input_layer(2, 3, 7, 9) + layer("Pooling", "y", rest=f"pooling_param {{ {rest} }}")
+    with pytest.raises(InvalidNetError, match=message):
+        cbc.convert(write_net(tmp_path, text)[0])

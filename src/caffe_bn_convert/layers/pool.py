@@ -12,9 +12,10 @@ from caffe_bn_convert.layers.base import Layer, Shapes, Source, require
 from caffe_bn_convert.layers.conv import sides
 from caffe_bn_convert.layers.dialect import only, taken_for
 from caffe_bn_convert.layers.inplace import refuse_in_place
-from caffe_bn_convert.layers.pool_fields import check_fields, rounds_up
+from caffe_bn_convert.layers.pool_axis import Axis
+from caffe_bn_convert.layers.pool_fields import check_fields, is_same, rounds_up
 from caffe_bn_convert.lint.finding import Finding
-from caffe_bn_convert.net.dim import Dim, Shape, ceil_div, fixed, is_fixed
+from caffe_bn_convert.net.dim import Shape, fixed, is_fixed
 from caffe_bn_convert.net.limits import check_constant
 
 if TYPE_CHECKING:
@@ -29,72 +30,11 @@ LOWEST = float(np.finfo(np.float32).min)
 
 
 @dataclass(frozen=True, slots=True)
-class Axis:
-    """How the pooling window moves along one axis (pooling_layer.cpp, Reshape).
-
-    Attributes:
-        kernel, stride, pad: as in the prototxt.
-        pad_end: the padding behind.
-        ceil: whether the number of windows is rounded up.
-        clip: whether a last window that starts behind the padded image is dropped. Caffe does that on both axes as soon
-            as either has padding, and not at all without: then the last window can lie wholly outside.
-    """
-
-    kernel: int
-    stride: int
-    pad: int
-    ceil: bool
-    clip: bool
-    pad_end: int
-
-    def windows(self, size: Dim) -> Dim:
-        """How many windows there are along an axis of ``size``."""
-        if self._clipped:
-            return ceil_div(size + self.pad, self.stride)
-        span = size + self.pad + self.pad_end - self.kernel
-        count = (ceil_div(span, self.stride) if self.ceil else span // self.stride) + 1
-        if not isinstance(size, int) and self.ceil and self.stride > self.kernel:
-            raise UnsupportedError(
-                "whether its last window lies outside the image depends on the size, which is dynamic",
-                hint="give the input a number for this axis with --shape",
-            )
-        return count
-
-    @property
-    def _clipped(self) -> bool:
-        """Whether the last window is the last one that begins before ``size``.
-
-        Rounding up and dropping leaves the smaller of ``ceil((size + pad + pad_end - kernel) / stride) + 1`` and
-        ``ceil((size + pad) / stride)``, and which that is does not depend on the size.
-        """
-        return self.ceil and self.clip and self.pad_end + self.stride > self.kernel
-
-    def end(self, size: Dim) -> int:
-        """The padding behind the image that gives ONNX just these windows with ``ceil_mode=0``."""
-        if isinstance(size, int):
-            count = int(self.windows(size))
-            return max(0, (count - 1) * self.stride + self.kernel - size - self.pad)
-        return self.kernel - 1 if self._clipped else self.pad_end + (self.stride - 1 if self.ceil else 0)
-
-    def cells(self, size: int) -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]:
-        """For every window how many cells of the image it holds, and how many Caffe divides by.
-
-        Caffe counts padding in front and up to ``pad`` behind the image, but not what sticks out further.
-        """
-        count = int(self.windows(size))
-        check_constant(count, "the map of its windows")
-        start = np.arange(count) * self.stride - self.pad
-        divisor = np.minimum(start + self.kernel, size + self.pad_end) - start
-        held = np.minimum(start + self.kernel, size) - np.maximum(start, 0)
-        return held, divisor
-
-
-@dataclass(frozen=True, slots=True)
 class Pooling(Layer):
     """MAX or AVE pooling; a second top of MAX is the index of the largest value in its channel's plane."""
 
     TOPS = (1, 2)
-    RESTRICTIONS = "4-D; no STOCHASTIC pooling (it is random); of synopsys-caffe's AVE_EXC_PAD and AVE_TF, not pad_type"
+    RESTRICTIONS = "4-D; no STOCHASTIC pooling (it is random); synopsys-caffe's AVE_EXC_PAD, AVE_TF and pad_type"
 
     method: str
     kernel: tuple[int, int]
@@ -105,13 +45,14 @@ class Pooling(Layer):
     mask: bool = False
     pad_end: tuple[int, int] | None = None
     exclude: bool = False
+    same: bool = False
 
     @classmethod
     def read(cls, source: Source) -> Self:
         """Reads ``pooling_param``."""
         refuse_in_place(source)
         p = source.pooling_param
-        only(p, ("ceil_mode", "torch_pooling", "pad_l", "pad_r", "pad_t", "pad_b"))
+        only(p, ("ceil_mode", "torch_pooling", "pad_l", "pad_r", "pad_t", "pad_b", "pad_type"))
         method = p.DESCRIPTOR.fields_by_name["pool"].enum_type.values_by_number[p.pool].name
         if method == "STOCHASTIC":
             raise UnsupportedError("STOCHASTIC pooling is random", hint="pool: AVE is what it stands for on average")
@@ -130,15 +71,20 @@ class Pooling(Layer):
             pad = near
         check_fields(p, kernel, stride, pad)
         end = far if near != far else None
-        return cls(method, kernel, stride, pad, p.global_pooling, rounds_up(p), source.tops == 2, end, exclude)
+        same = is_same(p, pad)
+        return cls(method, kernel, stride, pad, p.global_pooling, rounds_up(p), source.tops == 2, end, exclude, same)
 
     def axes(self, x: Shape) -> tuple[Axis, Axis]:
         """How the window moves over a bottom of this shape."""
+        if self.same:
+            each = zip(self.kernel, self.stride, fixed(x[2:]), strict=True)
+            h, w = (Axis.same(k, s, size) for k, s, size in each)
+            return h, w
         ends = self.pad if self.pad_end is None else self.pad_end
         clip = any((*self.pad, *ends))
         kernel = fixed(x[2:]) if self.is_global else self.kernel
-        each = zip(kernel, self.stride, self.pad, ends, strict=True)
-        h, w = (Axis(k, s, p, self.ceil, clip, end) for k, s, p, end in each)
+        pads = zip(kernel, self.stride, self.pad, ends, strict=True)
+        h, w = (Axis(k, s, p, self.ceil, clip, end) for k, s, p, end in pads)
         return h, w
 
     def shapes(self, bottoms: Shapes) -> Shapes:
@@ -157,6 +103,8 @@ class Pooling(Layer):
         x = bottoms[0]
         if self.exclude:
             yield taken_for("synopsys-caffe's Pooling whose averages leave the padding out", "by its method")
+        if self.same:
+            yield taken_for("synopsys-caffe's Pooling with TensorFlow's padding SAME", "by pad_type: 1")
         if (
             not self.is_global
             and is_fixed(x[2:])
@@ -178,7 +126,7 @@ class Pooling(Layer):
     def _attributes(self, x: Tensor, axes: tuple[Axis, Axis]) -> dict[str, Any]:
         # A window that is wholly outside would need padding as wide as the kernel, which ONNX forbids: it is left off here.
         ends = [
-            a.end(n) if not isinstance(n, int) or _real(a, n) == a.windows(n) else 0
+            a.end(n) if not isinstance(n, int) or a.real(n) == a.windows(n) else 0
             for a, n in zip(axes, x.shape[2:], strict=True)
         ]
         return {
@@ -226,13 +174,13 @@ class Pooling(Layer):
             )
         # Else the divisors depend on the size: the same map as for fixed sizes, computed when the net runs.
         y = str(e.op("AveragePool", x.name, count_include_pad=0, **attributes))
-        rows, columns = (_ratio(e, x, y, axis, window) for axis, window in zip((2, 3), axes, strict=True))
+        rows, columns = (window.ratio(e, x, y, axis) for axis, window in zip((2, 3), axes, strict=True))
         return str(e.op("Mul", y, e.op("Mul", e.op("Unsqueeze", rows, e.ints([1], "axis")), columns)))
 
     def _outside(self, e: Emitter, x: Tensor, axes: tuple[Axis, Axis], y: str, value: Any) -> str:
         """Add the windows that lie wholly outside the image, with Caffe's value for them."""
         if not is_fixed(x.shape[2:]):
-            if any(isinstance(n, int) and _real(a, n) != a.windows(n) for a, n in zip(axes, x.shape[2:], strict=True)):
+            if any(isinstance(n, int) and a.real(n) != a.windows(n) for a, n in zip(axes, x.shape[2:], strict=True)):
                 raise UnsupportedError(
                     "its last window lies outside the image on one axis while the other is dynamic",
                     hint="give the input numbers for height and width with --shape",
@@ -240,7 +188,7 @@ class Pooling(Layer):
             return y
         sizes = fixed(x.shape[2:])
         counts = tuple(int(a.windows(n)) for a, n in zip(axes, sizes, strict=True))
-        real = tuple(_real(a, n) for a, n in zip(axes, sizes, strict=True))
+        real = tuple(a.real(n) for a, n in zip(axes, sizes, strict=True))
         if counts == real:
             return y
         check_constant(counts[0] * counts[1], "the map of windows outside the image")
@@ -256,25 +204,6 @@ class Pooling(Layer):
                 e.constant(np.broadcast_to(np.float32(value), counts), "outside"),
             )
         )
-
-
-def _ratio(e: Emitter, x: Tensor, y: str, axis: int, a: Axis) -> str:
-    """``Axis.cells`` when the net runs: for every window along ``axis`` the cells it holds by what Caffe divides by."""
-
-    def number(value: int) -> str:
-        return e.constant(value, "number", np.int64)
-
-    one = e.ints([axis], "axis")
-    size, count = (e.op("Squeeze", e.op("Gather", e.op("Shape", value), one, axis=0)) for value in (x.name, y))
-    start = e.op("Sub", e.op("Mul", e.op("Range", number(0), count, number(1)), number(a.stride)), number(a.pad))
-    behind = e.op("Add", start, number(a.kernel))
-    held = e.op("Sub", e.op("Min", behind, size), e.op("Max", start, number(0)))
-    divisor = e.op("Sub", e.op("Min", behind, e.op("Add", size, number(a.pad))), start)
-    return str(e.op("Div", e.op("Cast", held, to=1), e.op("Cast", divisor, to=1)))
-
-
-def _real(axis: Axis, size: int) -> int:
-    return int((axis.cells(size)[0] > 0).sum())
 
 
 LAYERS: dict[str, type[Layer]] = {"Pooling": Pooling}

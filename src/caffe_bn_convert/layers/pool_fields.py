@@ -40,3 +40,12 @@ def rounds_up(p: Any) -> bool:
     if p.HasField("ceil_mode"):
         return bool(p.ceil_mode)
     return not p.torch_pooling
+
+
+def is_same(p: Any, pad: tuple[int, int]) -> bool:
+    """Whether synopsys' ``pad_type: 1`` asks for as many windows as TensorFlow's SAME has."""
+    require(p.pad_type in (0, 1), f"pad_type {p.pad_type} is not known, only 0 and 1 are")
+    given = any(p.HasField(f"pad{side}") for side in ("", "_h", "_w")) or any(pad)
+    require(not (p.HasField("pad_type") and given), "pad_type and pad are given together; synopsys-caffe takes either")
+    require(not (p.pad_type and p.global_pooling), "pad_type and global_pooling are given together")
+    return bool(p.pad_type)

@@ -140,10 +140,24 @@ def pooling(layer: Layer, bottoms: list[Array], _blobs: Blobs) -> list[Array]:
     if top or bottom or left or right:
         pad, ends = (top, left), (bottom, right)
     plane = planes(x, kernel, stride, pad, floor=_floors(layer), ends=ends)
+    if given.integer("pad_type", 0) == 1:
+        plane = _same(x, kernel, stride)
     method = _method(p)
     if method == "MAX":
         return list(masked_maximum(x, plane)) if layer.tops > 1 else [maximum(x, plane)]
     return [average(x, plane, padded=method == "AVE")]
+
+
+def _same(x: Array, kernel: Pair, stride: Pair) -> Plane:
+    """synopsys-caffe's ``pad_type: 1``: ceil(size / stride) windows; what padding they need is halved, more of it behind."""
+    if x.ndim != 4:
+        raise InvalidNetError(f"Pooling needs a bottom of 4 axes, not {x.ndim}")
+    lines = []
+    for size, k, s in zip(x.shape[2:], kernel, stride, strict=True):
+        count = -(-size // s)
+        total = max(k - s if size % s == 0 else k - size % s, 0)
+        lines.append(Line(size, k, s, total // 2, count, total - total // 2))
+    return lines[0], lines[1]
 
 
 def _method(p: Any) -> str:
