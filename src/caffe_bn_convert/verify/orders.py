@@ -60,8 +60,10 @@ def one_by_one(layer: LayerDefinition, x: Array, _blobs: Sequence[Blob | None], 
     return np.asarray(np.add.accumulate(terms, axis=-1)[..., -1] * np.float32(coefficient))
 
 
-def of_batch(layer: LayerDefinition, phase: str) -> bool:
-    """Whether a layer is a BatchNorm that takes its statistics from the batch (batch_norm_layer.cpp, LayerSetUp)."""
+def of_batch(layer: LayerDefinition, blobs: Sequence[Blob | None], phase: str) -> bool:
+    """Whether a layer takes its statistics from the batch: BatchNorm (batch_norm_layer.cpp, LayerSetUp) or SegNet's BN."""
+    if layer.type == "BN":
+        return len(blobs) == 2 and layer.parameter.bn_param.bn_mode == 0
     if layer.type != "BatchNorm":
         return False
     p = layer.parameter.batch_norm_param
@@ -75,7 +77,7 @@ def multiplied_and_added(layer: LayerDefinition, x: Array, blobs: Sequence[Blob 
     Only of stored statistics; those of the batch are no constants.
     """
     p = layer.parameter.batch_norm_param
-    if of_batch(layer, phase):
+    if of_batch(layer, blobs, phase):
         return None
     stored = [blob.read64() for blob in blobs if blob is not None]
     if len(stored) != 3 or x.ndim < 2 or stored[0].size != x.shape[1] or not stored[2].size:

@@ -229,7 +229,9 @@ class _Pass:
         other = other_order(layer, [v.rounded for v in bottoms], self.caffe.blobs[step.index], self.caffe.phase)
         if other is not None and other.shape == high[0].shape:
             low = [farther(high[0], low[0], other)]
-        if not jumps and (of_batch(layer, self.caffe.phase) or _few_or_squashed(layer, high)):
+        if not jumps and (
+            of_batch(layer, self.caffe.blobs[step.index], self.caffe.phase) or _few_or_squashed(layer, high)
+        ):
             low = [farther(z, y, shaken) for z, y, shaken in zip(high, low, self._shaken(step, bottoms), strict=True)]
         if layer.type in LIMITED:
             low = [farther(z, y, z + ROUNDOFF) for z, y in zip(high, low, strict=True)]
