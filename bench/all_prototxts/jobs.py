@@ -7,6 +7,7 @@ import os
 import time
 from dataclasses import dataclass
 from multiprocessing.connection import wait
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bench.all_prototxts.proof import prove
@@ -14,7 +15,6 @@ from bench.all_prototxts.proof import prove
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from multiprocessing.connection import Connection
-    from pathlib import Path
 
 ROOM = 10 << 30
 """Bytes that must be free for another net to begin beside one that is under way."""
@@ -51,6 +51,11 @@ def survey(paths: Sequence[Path], jobs: int, seconds: float, *, runs_only: bool)
 
 
 def _free() -> int:
+    """Bytes that a new process can have: what the page cache holds, too, which ``sysconf`` leaves out."""
+    meminfo = Path("/proc/meminfo")
+    if meminfo.exists():
+        lines = dict(line.split(":") for line in meminfo.read_text().splitlines())
+        return int(lines["MemAvailable"].split()[0]) << 10
     return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_AVPHYS_PAGES")
 
 
