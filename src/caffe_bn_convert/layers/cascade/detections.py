@@ -40,7 +40,7 @@ class FrcnnOutput(Layer):
 
     BOTTOMS: ClassVar[tuple[int, int | None]] = (4, 4)
     RESTRICTIONS = (
-        "Cascade R-CNN's; one image; nothing is written to files; which of equal scores comes first is undefined in Caffe, "
+        "one image; nothing is written to files; which of equal scores comes first is undefined in Caffe, "
         "here it is the first"
     )
 

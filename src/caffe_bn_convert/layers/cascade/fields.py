@@ -36,7 +36,7 @@ class BoxOutput(Proposals):
     bottoms, rows and columns.
     """
 
-    RESTRICTIONS = "MS-CNN's; fixed heights and widths"
+    RESTRICTIONS = "fixed heights and widths"
 
     fields: tuple[Field, ...]
 

@@ -37,8 +37,7 @@ class BoxGroupOutput(Proposals):
     """
 
     RESTRICTIONS = (
-        "Cascade R-CNN's; fixed heights and widths; which of equal scores comes first is undefined in Caffe, here it is "
-        "the first"
+        "fixed heights and widths; which of equal scores comes first is undefined in Caffe, here it is the first"
     )
 
     groups: tuple[Group, ...]

@@ -91,7 +91,7 @@ class DecodeBBox(Layer):
     """
 
     BOTTOMS: ClassVar[tuple[int, int | None]] = (2, 3)
-    RESTRICTIONS = "MS-CNN's and Cascade R-CNN's, which are the same; the TEST phase, which takes two bottoms"
+    RESTRICTIONS = "both forks' are the same; the TEST phase, which takes two bottoms"
 
     normalisation: Normalisation
 

@@ -38,7 +38,7 @@ class ScaleRoute(Layer):
 
     BOTTOMS: ClassVar[tuple[int, int | None]] = (1, None)
     TOPS: ClassVar[tuple[int, int | None]] = (1, None)
-    RESTRICTIONS = "Cascade R-CNN's; where all regions are without area, Caffe stops"
+    RESTRICTIONS = "where all regions are without area, Caffe stops"
 
     name: str
     low: float
