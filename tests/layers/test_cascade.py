@@ -109,7 +109,8 @@ def test_any_boxes(scratch, data):
     count = int(np.prod(shape))
     moves = np.array(pick(st.lists(grid, min_size=count, max_size=count)), np.float32).reshape(shape) / 8
     scores = np.array(pick(st.permutations(range(1, count // 4 + 1))), np.float32).reshape(1, 1, *shape[2:]) / 32
-    options = {"kind": pick(st.sampled_from(["IOU", "IOMU", "IOFU", "other"])), "iou": pick(st.sampled_from([-1, 0, 0.13, 0.47, 2])),
+    options = {"kind": pick(st.sampled_from(["IOU", "IOMU", "IOFU", "other"])),
+               "iou": pick(st.sampled_from([-1, 0, 0.13, 0.47, 2])),
                "before": pick(st.integers(0, 7)), "after": pick(st.integers(0, 3)),
                "smallest": pick(st.sampled_from([0, 1.03, 3, 5])), "fg": pick(st.sampled_from([0.015, 0.1]))}  # fmt: skip
     width, height, stride = pick(st.integers(1, 9)), pick(st.integers(1, 9)), pick(st.integers(1, 4))
