@@ -139,6 +139,50 @@ def test_roi_warping_by_its_own_loops(tmp_path, scale):
         assert got[n, c, i, j] == pytest.approx(bilinear(plane, y, x, 0.5), abs=1e-5)
 
 
+def grown(region, ratio):
+    """MS-CNN's padding of a region, in float32 as there."""
+    left, upper, right, lower = region
+    wide, high = (right - left + np.float32(1)) * np.float32(ratio), (lower - upper + np.float32(1)) * np.float32(ratio)
+    return left - wide, upper - high, right + wide, lower + high
+
+
+@pytest.mark.parametrize("scale", [1, 0.5, 0.0625])
+@pytest.mark.parametrize("ratio", [0, 0.25])
+def test_grid_by_its_own_loops(tmp_path, scale, ratio):
+    """ROIAlignForward of Cascade R-CNN, transcribed in double precision."""
+    rois = regions(15, 2, 6, 9 / scale)
+    inputs = {"map": values("map", 2, 3, 7, 9), "rois": rois}
+    rest = f"pooled_h: 2 pooled_w: 4 spatial_scale: {scale} pad_ratio: {ratio}"
+    text = net("ROIAlign", rest, (2, 3, 7, 9), (15, 5)).replace("roi_align_param", "roi_pooling_param")
+    got = check_by_oracle(tmp_path, text, inputs)["y"]
+    assert got.shape == (15, 3, 3, 5)
+    assert (got == 0).any()
+    for n, c, i, j in np.ndindex(*got.shape):
+        left, upper, right, lower = (float(v) * scale - 0.5 for v in grown(rois[n, 1:], ratio))
+        plane = inputs["map"][int(rois[n, 0]), c].astype(np.float64)
+        at = upper + i * (lower - upper) / 2, left + j * (right - left) / 4
+        wanted = bilinear(plane, *at, 0.5) if right > left and lower > upper else 0
+        assert got[n, c, i, j] == pytest.approx(wanted, abs=1e-5)
+    found = cbc.convert(write_net(tmp_path, text)[0]).findings
+    assert [f.what for f in found if f.code == "DIA001"] == [
+        "taken for MS-CNN's and Cascade R-CNN's ROIAlign, which samples the bins' corners, by roi_pooling_param"
+    ]
+
+
+@pytest.mark.parametrize("ratio", [0.25, 0.5])
+def test_roi_pooling_of_padded_regions(tmp_path, ratio):
+    """Padding is what a wider region is."""
+    inputs = {"map": values("map", 2, 3, 7, 9), "rois": regions(40, 2, 3, 18)}
+    rest = "pooled_h: 2 pooled_w: 3 spatial_scale: 0.5"
+    text = net("ROIPooling", f"{rest} pad_ratio: {ratio}", (2, 3, 7, 9), (40, 5))
+    got = check_by_oracle(tmp_path, text, inputs, opsets=BOTH)["y"]
+    wider = np.array([[r[0], *grown(r[1:], ratio)] for r in inputs["rois"]], np.float32)
+    plain = net("ROIPooling", rest, (2, 3, 7, 9), (40, 5))
+    np.testing.assert_array_equal(got, check_by_oracle(tmp_path, plain, inputs | {"rois": wider}, opsets=BOTH)["y"])
+    unpadded = check_by_oracle(tmp_path, plain, inputs, opsets=BOTH)["y"]
+    assert not np.array_equal(got, unpadded)
+
+
 def test_roi_align_may_be_three_layers(tmp_path):
     text = net("ROIAlign", "pooled_h: 2 pooled_w: 3", (1, 3, 7, 9))
     prototxt = write_net(tmp_path, text)[0]

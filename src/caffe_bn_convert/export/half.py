@@ -29,7 +29,7 @@ FLOAT, HALF = onnx.TensorProto.FLOAT, onnx.TensorProto.FLOAT16
 LAYERS = frozenset({
     "BatchNorm", "BN", "LRN", "MVN", "Normalize", "LSTM", "RNN", "Reduction", "PriorBox", "DetectionOutput", "Proposal",
     "ROIPooling", "PSROIPooling", "ROIAlign", "ROIWarping", "Embed", "Filter", "BatchReindex", "ArgMax", "Accuracy",
-    "Preprocess", "Upsample",
+    "Preprocess", "Upsample", "BoxOutput", "BoxGroupOutput", "DecodeBBox", "FrcnnOutput", "ScaleRoute",
 })  # fmt: skip
 """Caffe's layers that stay float32; so do all losses."""
 

@@ -29,6 +29,7 @@ LAYERS = Families(
         "pyramid": ("SPP", "ICNetSubgraph"),
         "detect": ("PriorBox", "PriorBoxClustered", "DetectionOutput", "DetectionOutputExtended", "YoloDetectionOutput",
                    "Yolov3DetectionOutput", "RegionYolo", "Proposal", "Python"),
+        "cascade": ("BoxOutput", "BoxGroupOutput", "DecodeBBox", "FrcnnOutput", "ScaleRoute"),
         "recurrent": ("LSTM", "RNN"),
         "lstm_forks": ("Lstm",),
         "colinear": ("COLINEAR_CONVOLUTION",),

@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from caffe_bn_convert.errors import UnsupportedError
 from caffe_bn_convert.export.elem_types import INT64
 from caffe_bn_convert.layers.base import Layer, Shapes, Source, require
 from caffe_bn_convert.layers.dialect import only, taken_for
+from caffe_bn_convert.layers.roi.grid import ROIGrid
 from caffe_bn_convert.layers.roi.regions import check_regions
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
-
-    from typing_extensions import Self
 
     from caffe_bn_convert.caffe.blob import Blob
     from caffe_bn_convert.export.emitter import Emitter, Tensor
@@ -34,7 +33,8 @@ class ROIAlign(Layer):
     BOTTOMS = (2, 2)
     RESTRICTIONS = (
         "Cambricon's, the average, by sampling_ratio or --dialect ROIAlign=detectron; one image; up to opset 21, as "
-        "onnxruntime has no RoiAlign of a later one"
+        "onnxruntime has no RoiAlign of a later one. MS-CNN's and Cascade R-CNN's, by roi_pooling_param; fixed height and "
+        "width of the map"
     )
 
     pooled: tuple[int, int]
@@ -42,12 +42,14 @@ class ROIAlign(Layer):
     samples: int
 
     @classmethod
-    def read(cls, source: Source) -> Self:
-        """Reads ``roi_align_param``.
+    def read(cls, source: Source) -> Any:
+        """Reads ``roi_align_param``; with ``roi_pooling_param`` it is a :class:`ROIGrid`.
 
         Raises:
             UnsupportedError: it could be any of several layers.
         """
+        if source.definition.parameter.HasField("roi_pooling_param"):
+            return ROIGrid.read(source)
         p = source.roi_align_param
         only(p, ("pooled_h", "pooled_w", "spatial_scale", "sampling_ratio"))
         require(p.pooled_h > 0 and p.pooled_w > 0, "roi_align_param needs pooled_h and pooled_w")

@@ -10,7 +10,7 @@ import numpy as np
 from caffe_bn_convert.export.elem_types import INT64
 from caffe_bn_convert.layers.base import Layer, Shapes, Source, require
 from caffe_bn_convert.layers.dialect import only
-from caffe_bn_convert.layers.roi.regions import Bins, bins_of, check_regions, columns_of, rounded, rows_of
+from caffe_bn_convert.layers.roi.regions import Bins, bins_of, check_regions, columns_of, padded, rounded, rows_of
 from caffe_bn_convert.net.dim import fixed
 
 if TYPE_CHECKING:
@@ -29,20 +29,22 @@ class ROIPooling(Layer):
     Attributes:
         pooled: how many bins down and across.
         scale: what the regions' coordinates are multiplied by.
+        padding: what is added on each side of a region, as a share of its side (MS-CNN, Cascade R-CNN).
     """
 
     BOTTOMS = (2, 2)
 
     pooled: tuple[int, int]
     scale: float
+    padding: float = 0.0
 
     @classmethod
     def read(cls, source: Source) -> Self:
         """Reads ``roi_pooling_param``."""
         p = source.roi_pooling_param
-        only(p, ("pooled_h", "pooled_w", "spatial_scale"))
+        only(p, ("pooled_h", "pooled_w", "spatial_scale", "pad_ratio"))
         require(p.pooled_h > 0 and p.pooled_w > 0, "roi_pooling_param needs pooled_h and pooled_w")
-        return cls((p.pooled_h, p.pooled_w), p.spatial_scale)
+        return cls((p.pooled_h, p.pooled_w), p.spatial_scale, p.pad_ratio)
 
     def shapes(self, bottoms: Shapes) -> Shapes:
         """(regions, channels, pooled_h, pooled_w)."""
@@ -51,10 +53,11 @@ class ROIPooling(Layer):
 
     def emit(self, e: Emitter, x: Sequence[Tensor], w: Sequence[Blob]) -> Sequence[str]:  # noqa: ARG002
         """MaxRoiPool, or look-ups of precomputed maxima where runtimes have no MaxRoiPool."""
+        rois = padded(e, x[1], self.padding)
         if not e.max_roi_pool_runs:
-            return [self._by_table(e, x)]
-        rois = rows_of(e, x[1])
-        return [e.op("MaxRoiPool", x[0].name, rois, pooled_shape=self.pooled, spatial_scale=self.scale)]
+            return [self._by_table(e, (x[0], rois))]
+        rows = rows_of(e, rois)
+        return [e.op("MaxRoiPool", x[0].name, rows, pooled_shape=self.pooled, spatial_scale=self.scale)]
 
     def _by_table(self, e: Emitter, x: Sequence[Tensor]) -> str:
         """A bin is covered by four windows whose sides are powers of two, and the maxima of those are in a table."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -40,6 +40,17 @@ def check_regions(bottoms: Shapes) -> None:
 def rows_of(e: Emitter, rois: Tensor) -> str:
     """The regions as (regions, 5)."""
     return e.reshape(rois.name, rois.shape, (rois.shape[0], 5))
+
+
+def padded(e: Emitter, rois: Tensor, ratio: float) -> Tensor:
+    """The regions made wider and higher on each side by ``ratio`` of what they are; the last pixel belongs to them."""
+    if not ratio:
+        return rois
+    image, near, far = e.split(rows_of(e, rois), [1, 2, 2], 1)
+    side = e.op("Add", e.op("Sub", far, near), e.constant(1.0, "one"))
+    pad = e.op("Mul", side, e.constant(ratio, "pad_ratio"))
+    rows = e.op("Concat", image, e.op("Sub", near, pad), e.op("Add", far, pad), axis=1)
+    return replace(rois, name=rows, shape=(rois.shape[0], 5))
 
 
 def columns_of(e: Emitter, rois: Tensor) -> Regions:

@@ -48,6 +48,13 @@ def regions(rng: np.random.Generator, shape: tuple[int, ...], reader: LayerDefin
     return np.round(value).reshape(shape)
 
 
+def regions_of_rows(rng: np.random.Generator, shape: tuple[int, ...], reader: LayerDefinition) -> Array:
+    """Regions of interest, with a score behind each if the rows have six numbers."""
+    rows = int(np.prod(shape[:1]))
+    value = regions(rng, (rows, 5), reader)
+    return np.column_stack([value, rng.random((rows, int(np.prod(shape[1:])) - 5))]).reshape(shape)
+
+
 def _scale(reader: LayerDefinition) -> float:
     for field in ("roi_pooling_param", "psroi_pooling_param", "roi_align_param", "roi_warping_param"):
         block = reader.text.block(field) if reader.text is not None else None
@@ -111,6 +118,12 @@ ROLES: dict[tuple[str, int], tuple[str, Role]] = {
     ("Unpooling", 1): ("places", places),
     ("Proposal", 2): ("height, width and scale", picture),
     ("Python", 2): ("height, width and scale", picture),
+    ("BoxGroupOutput", 0): ("scores", scores),
+    ("DecodeBBox", 1): ("regions", regions_of_rows),
+    ("ScaleRoute", 0): ("regions", regions_of_rows),
+    ("FrcnnOutput", 0): ("scores", scores),
+    ("FrcnnOutput", 2): ("regions", regions_of_rows),
+    ("FrcnnOutput", 3): ("height and width", picture),
 }  # fmt: skip
 """By type of the reader and position among its bottoms."""
 

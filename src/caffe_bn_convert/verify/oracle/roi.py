@@ -60,6 +60,12 @@ def pool(x: Array, image: Array, rows: Edges, columns: Edges, reduce: Callable[.
     return top
 
 
+def _padded(corners: Array, given: Fields) -> Array:
+    """MS-CNN's and Cascade R-CNN's ``pad_ratio``: regions grow on each side by that share of their sides."""
+    pad = (corners[:, 2:] - corners[:, :2] + 1) * np.float32(given.number("pad_ratio", 0))
+    return np.concatenate([corners[:, :2] - pad, corners[:, 2:] + pad], axis=1)
+
+
 def roi_pooling(layer: Layer, bottoms: list[Array], _blobs: Blobs) -> list[Array]:
     """``ROIPooling`` of Fast R-CNN (roi_pooling_layer.cpp): maxima; corners are rounded, the last pixel belongs."""
     expect(layer, bottoms, 2)
@@ -70,6 +76,7 @@ def roi_pooling(layer: Layer, bottoms: list[Array], _blobs: Blobs) -> list[Array
     if down < 1 or across < 1:
         raise InvalidNetError("ROIPooling needs pooled_h and pooled_w")
     image, corners = regions(bottoms[1], len(x))
+    corners = _padded(corners, given)
     corner = rounded(corners * np.float32(given.number("spatial_scale", 1)))
     size = np.maximum(corner[:, 2:] - corner[:, :2] + 1, 1)
     nothing = np.zeros(len(image), np.float32)
@@ -104,11 +111,14 @@ def psroi_pooling(layer: Layer, bottoms: list[Array], _blobs: Blobs) -> list[Arr
 
 
 def roi_align(layer: Layer, bottoms: list[Array], _blobs: Blobs) -> list[Array]:
-    """``ROIAlign`` of the Mask R-CNN fork and synopsys-caffe (roi_align_layer.cpp); with sampling_ratio Cambricon's.
+    """``ROIAlign`` of the Mask R-CNN fork and synopsys-caffe (roi_align_layer.cpp); with sampling_ratio Cambricon's;
 
+    with roi_pooling_param that of MS-CNN and Cascade R-CNN.
     Each bin is the largest of four sums over its first four cells, weighted by where they stand in the *region*.
     """
     expect(layer, bottoms, 2)
+    if layer.parameter.HasField("roi_pooling_param"):
+        return [_grid(fields(layer, "roi_pooling_param"), *bottoms)]
     given, x = fields(layer, "roi_align_param"), bottoms[0]
     down, across = given.integer("pooled_h", 0), given.integer("pooled_w", 0)
     if down < 1 or across < 1:
@@ -125,6 +135,24 @@ def roi_align(layer: Layer, bottoms: list[Array], _blobs: Blobs) -> list[Array]:
         columns = _bin(scaled[n, 0], scaled[n, 2], pw, across, x.shape[3])
         top[n, :, ph, pw] = _largest(memory, x.shape, int(image[n]), rows, columns)
     return [top]
+
+
+def _grid(given: Fields, x: Array, rois: Array) -> Array:
+    """roi_align_layer.cpp of MS-CNN and Cascade R-CNN: samples at the corners of the bins, one more than there are bins."""
+    down, across = given.integer("pooled_h", 0), given.integer("pooled_w", 0)
+    if down < 1 or across < 1:
+        raise InvalidNetError("ROIAlign needs pooled_h and pooled_w")
+    image, corners = regions(rois, len(x))
+    scaled = _padded(corners, given) * np.float32(given.number("spatial_scale", 1)) - np.float32(0.5)
+    top = np.zeros((len(image), x.shape[1], down + 1, across + 1), x.dtype)
+    for n, (left, upper, right, lower) in enumerate(scaled):
+        if not (right > left and lower > upper):
+            continue
+        rows = upper + np.arange(down + 1, dtype=np.float32) * ((lower - upper) / np.float32(down))
+        columns = left + np.arange(across + 1, dtype=np.float32) * ((right - left) / np.float32(across))
+        for i, j in np.ndindex(*top.shape[2:]):
+            top[n, :, i, j] = _bilinear(x[image[n]], rows[i], columns[j])
+    return top
 
 
 def _averages(given: Fields, x: Array, rois: Array, bins: tuple[int, int]) -> Array:

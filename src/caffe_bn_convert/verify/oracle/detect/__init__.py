@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from .cascade import box_group_output, box_output, decode_bbox, frcnn_output, scale_route
 from .openpose import im_resize, nms, switch
 from .output import detection_output, detection_output_extended
 from .prior_box import prior_box, prior_box_clustered
@@ -16,8 +17,12 @@ if TYPE_CHECKING:
 __all__ = ["DISCONTINUOUS", "LAYERS"]
 
 LAYERS: dict[str, Rule] = {
+    "BoxGroupOutput": box_group_output,
+    "BoxOutput": box_output,
+    "DecodeBBox": decode_bbox,
     "DetectionOutput": detection_output,
     "DetectionOutputExtended": detection_output_extended,
+    "FrcnnOutput": frcnn_output,
     "ImResize": im_resize,
     "Nms": nms,
     "PriorBox": prior_box,
@@ -25,11 +30,13 @@ LAYERS: dict[str, Rule] = {
     "Proposal": proposal,
     "Python": python,
     "RegionYolo": region_yolo,
+    "ScaleRoute": scale_route,
     "Switch": switch,
     "YoloDetectionOutput": yolo_detection_output,
     "Yolov3DetectionOutput": yolov3_detection_output,
 }
 DISCONTINUOUS: frozenset[str] = frozenset(LAYERS) - {
+    "DecodeBBox",
     "ImResize",
     "PriorBox",
     "PriorBoxClustered",
