@@ -28,8 +28,8 @@ FLOAT, HALF = onnx.TensorProto.FLOAT, onnx.TensorProto.FLOAT16
 
 LAYERS = frozenset({
     "BatchNorm", "BN", "LRN", "MVN", "Normalize", "LSTM", "RNN", "Reduction", "PriorBox", "DetectionOutput", "Proposal",
-    "ROIPooling", "PSROIPooling", "ROIAlign", "ROIWarping", "Embed", "Filter", "BatchReindex", "ArgMax", "Accuracy",
-    "Preprocess", "Upsample",
+    "Python", "ROIPooling", "PSROIPooling", "ROIAlign", "ROIWarping", "Embed", "Filter", "BatchReindex", "ArgMax",
+    "Accuracy", "Preprocess", "Upsample",
 })  # fmt: skip
 """Caffe's layers that stay float32; so do all losses."""
 

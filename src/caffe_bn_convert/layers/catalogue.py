@@ -36,7 +36,7 @@ FORKS: dict[str, str] = {
     "ROIWarping": "MNC",
     "PSROIPooling": "R-FCN",
     "Proposal": "Faster R-CNN; OpenVINO and others in C++",
-    "Python": "Faster R-CNN",
+    "Python": "Faster R-CNN; MNC; SSH; CTPN",
     "MaskPooling": "MNC",
     "Reorg": "YOLO",
     "UpsampleDarknet": "YOLO; synopsys",
