@@ -31,6 +31,7 @@ LAYERS = Families(
                    "Yolov3DetectionOutput", "RegionYolo", "Proposal", "Python"),
         "recurrent": ("LSTM", "RNN"),
         "lstm_forks": ("Lstm",),
+        "conv_lstm": ("ConvLSTM",),
         "colinear": ("COLINEAR_CONVOLUTION",),
         "unpooling": ("Unpooling",),
         "blocks": ("NdConvolution", "NdPooling"),

@@ -54,6 +54,7 @@ FORKS: dict[str, str] = {
     "ReLU6": "MobileNet-SSD; MobileNet-YOLO",
     "ShuffleChannel": "ShuffleNet",
     "Lstm": "caffe-lstm; CTPN",
+    "ConvLSTM": "ConvLSTM-for-Caffe; DAVSOD",
     "NdConvolution": "video-caffe",
     "NdPooling": "video-caffe",
     "Transpose": "CTPN",

@@ -38,7 +38,7 @@ FEW = 64
 OF_SHAPES = frozenset({"PriorBox", "PriorBoxClustered"})
 """Their tops hang on the shapes of their bottoms alone, so they are known whatever the runtime shows."""
 
-LIMITED = frozenset({"Softmax", "SoftmaxWithLoss", "Sigmoid", "TanH", "LSTM", "RNN"})
+LIMITED = frozenset({"Softmax", "SoftmaxWithLoss", "Sigmoid", "TanH", "LSTM", "ConvLSTM", "RNN"})
 """Their numbers lie between -1 and 1, and runtimes compute them to one rounding of 1: next to 0 that is all of them."""
 
 

@@ -9,6 +9,7 @@ from .activation import hard_swish, mish, noise, relu6, selu, selu_dropout
 from .arithmetic import add, axpy, channel_scale, mask_pooling, maximum, mul
 from .colinear import colinear_convolution
 from .conv import convolution_depthwise, depthwise_convolution, nd_convolution, nd_pooling
+from .conv_lstm import conv_lstm
 from .norm import batch_norm_blobs, bn, fused_batch_norm, grn, normalize, scales
 
 if TYPE_CHECKING:
@@ -23,6 +24,7 @@ LAYERS: dict[str, Rule] = {
     "COLINEAR_CONVOLUTION": colinear_convolution,
     "BatchToSpaceND": shape.batch_to_space_nd,
     "ChannelScale": channel_scale,
+    "ConvLSTM": conv_lstm,
     "ConvolutionDepthwise": convolution_depthwise,
     "CropCenter": shape.crop_center,
     "DepthwiseConvolution": depthwise_convolution,
