@@ -27,9 +27,9 @@ if TYPE_CHECKING:
 FLOAT, HALF = onnx.TensorProto.FLOAT, onnx.TensorProto.FLOAT16
 
 LAYERS = frozenset({
-    "BatchNorm", "BN", "LRN", "MVN", "Normalize", "LSTM", "ConvLSTM", "RNN", "Reduction", "PriorBox", "DetectionOutput",
-    "Proposal", "Python", "ROIPooling", "PSROIPooling", "ROIAlign", "ROIWarping", "Embed", "Filter", "BatchReindex",
-    "ArgMax", "Accuracy", "Preprocess", "Upsample",
+    "BatchNorm", "BN", "LRN", "MVN", "Normalize", "L2Normalize", "GroupNorm", "LSTM", "ConvLSTM", "RNN", "Reduction",
+    "PriorBox", "DetectionOutput", "Proposal", "Python", "SumPooling", "ROIPooling", "PSROIPooling", "ROIAlign",
+    "ROIWarping", "Embed", "Filter", "BatchReindex", "ArgMax", "Accuracy", "Preprocess", "Upsample",
 })  # fmt: skip
 """Caffe's layers that stay float32; so do all losses."""
 

@@ -32,7 +32,9 @@ if TYPE_CHECKING:
             """The numbers, or None."""
 
 
-SQUASHING = frozenset({"Softmax", "SoftmaxWithLoss", "Sigmoid", "TanH", "Exp", "MVN", "Normalize"})
+SQUASHING = frozenset(
+    {"Softmax", "SoftmaxWithLoss", "Sigmoid", "TanH", "Exp", "MVN", "Normalize", "L2Normalize", "GroupNorm"}
+)
 FEW = 64
 
 OF_SHAPES = frozenset({"PriorBox", "PriorBoxClustered"})
