@@ -34,6 +34,7 @@ LAYERS = Families(
         "conv_lstm": ("ConvLSTM",),
         "bilinear_pooling": ("SumPooling", "SignedSqrt", "L2Normalize"),
         "group_norm": ("GroupNorm",),
+        "mask_resize": ("MaskResize",),
         "mosaic": ("Division", "Combination"),
         "colinear": ("COLINEAR_CONVOLUTION",),
         "unpooling": ("Unpooling",),

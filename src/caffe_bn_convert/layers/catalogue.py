@@ -38,6 +38,7 @@ FORKS: dict[str, str] = {
     "Proposal": "Faster R-CNN; OpenVINO and others in C++",
     "Python": "Faster R-CNN; MNC; SSH; CTPN",
     "MaskPooling": "MNC",
+    "MaskResize": "MNC",
     "Reorg": "YOLO",
     "UpsampleDarknet": "YOLO; synopsys",
     "YoloDetectionOutput": "MobileNet-YOLO",

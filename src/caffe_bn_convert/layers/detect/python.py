@@ -8,14 +8,17 @@ from typing import Any
 from caffe_bn_convert.errors import UnsupportedError
 from caffe_bn_convert.layers.base import Layer, Source
 from caffe_bn_convert.layers.detect.ctpn import TextProposal
+from caffe_bn_convert.layers.detect.mnc import Mask, StageBridge
 from caffe_bn_convert.layers.detect.proposers import FaceProposal, MaskProposal, PythonProposal
 from caffe_bn_convert.layers.python_classes import CLASSES
 
-PROPOSERS: dict[tuple[str, str], type[Layer]] = {
+OF_DETECTORS: dict[tuple[str, str], type[Layer]] = {
     ("rpn.proposal_layer", "ProposalLayer"): PythonProposal,
     ("pylayer.proposal_layer", "ProposalLayer"): MaskProposal,
     ("SSH.layers.proposal_layer", "ProposalLayer"): FaceProposal,
     ("layers.text_proposal_layer", "ProposalLayer"): TextProposal,
+    ("pylayer.mask_layer", "MaskLayer"): Mask,
+    ("pylayer.stage_bridge_layer", "StageBridgeLayer"): StageBridge,
 }
 """By module and class."""
 
@@ -27,9 +30,9 @@ class Python(Layer):
     BOTTOMS = (0, None)
     TOPS = (0, None)
     RESTRICTIONS = (
-        "rpn.proposal_layer of py-faster-rcnn and R-FCN, pylayer.proposal_layer of MNC and SSH.layers.proposal_layer of SSH, "
-        "with the settings for testing of their configuration; layers.text_proposal_layer of CTPN; "
-        "synopsys-caffe's shape.TensorShape, eltwise.Eltwise and reshape.Reshape; "
+        "rpn.proposal_layer of py-faster-rcnn and R-FCN, pylayer.proposal_layer, mask_layer and stage_bridge_layer of MNC and "
+        "SSH.layers.proposal_layer of SSH, with the settings for testing of their configuration; "
+        "layers.text_proposal_layer of CTPN; synopsys-caffe's shape.TensorShape, eltwise.Eltwise and reshape.Reshape; "
         "ENet's spatial_dropout.SpatialDropoutLayer; without bottoms an input"
     )
 
@@ -45,7 +48,7 @@ class Python(Layer):
             from caffe_bn_convert.layers.inputs import DataSource
 
             return DataSource((None,) * source.tops)
-        known = CLASSES.get((p.module, p.layer)) or PROPOSERS.get((p.module, p.layer))
+        known = CLASSES.get((p.module, p.layer)) or OF_DETECTORS.get((p.module, p.layer))
         if known is None:
             raise UnsupportedError(
                 f'it runs the Python class "{p.layer}" of the module "{p.module}", and nothing that a model file names is run',

@@ -37,5 +37,5 @@ DISCONTINUOUS: frozenset[str] = frozenset(LAYERS) - {
     "RegionYolo",
     "Switch",
 }
-CONTINUOUS = frozenset({"layers.text_proposal_layer"})
-"""Modules whose Python layer chooses nothing: every box stays, in its place."""
+CONTINUOUS = frozenset({"layers.text_proposal_layer", "pylayer.mask_layer"})
+"""Modules whose Python layer chooses nothing: all that comes in goes out, in its place."""

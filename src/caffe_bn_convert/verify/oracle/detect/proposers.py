@@ -128,6 +128,37 @@ def ctpn(layer: Layer, bottoms: list[Array], text: str) -> list[Array]:
     return [clipped, scores[0, count:].transpose(1, 2, 0).reshape(-1, 1)]
 
 
+def mnc_mask(layer: Layer, bottoms: list[Array], _text: str) -> list[Array]:
+    """``pylayer.mask_layer``: (regions, 1, 21, 21), by ``MASK_SIZE`` of mnc_config.py."""
+    expect(layer, bottoms, 1)
+    if bottoms[0][:1].size != 21 * 21 and len(bottoms[0]):
+        raise InvalidNetError(f"masks of 441 numbers do not come of {bottoms[0].shape}")
+    return [bottoms[0].reshape(len(bottoms[0]), 1, 21, 21)]
+
+
+def mnc_stage_bridge(layer: Layer, bottoms: list[Array], _text: str) -> list[Array]:
+    """``pylayer.stage_bridge_layer``, ``forward_test``: boxes of all classes, then each region's likeliest."""
+    expect(layer, bottoms, 4)
+    rois, deltas, scores, info = bottoms
+    if scores.ndim != 2 or deltas.shape != (len(rois), 4 * scores.shape[1]) or rois.shape[1:] != (5,):
+        raise InvalidNetError(f"regions {rois.shape}, deltas {deltas.shape} and scores {scores.shape} do not fit")
+    classes = deltas.reshape(len(rois), scores.shape[1], 4)
+    size = (rois[:, 3:] - rois[:, 1:3] + 1)[:, None]
+    centre = classes[..., :2] * size + (rois[:, None, 1:3] + size / 2)
+    with np.errstate(over="ignore"):
+        reach = np.exp(classes[..., 2:]) * size / 2
+    boxes = np.concatenate([centre - reach, centre + reach], axis=-1)[np.arange(len(rois)), scores.argmax(axis=1)]
+    limit = info.ravel()[[1, 0, 1, 0]] - 1
+    clipped = np.maximum(np.minimum(boxes, limit), 0)
+    return [np.column_stack([np.zeros(len(rois)), clipped]).astype(layer.dtype)]
+
+
+OTHERS = {
+    ("pylayer.mask_layer", "MaskLayer"): mnc_mask,
+    ("pylayer.stage_bridge_layer", "StageBridgeLayer"): mnc_stage_bridge,
+}
+"""By module and class."""
+
 PROPOSERS = {
     "rpn.proposal_layer": faster_rcnn,
     "pylayer.proposal_layer": mnc,
@@ -142,6 +173,8 @@ def python(layer: Layer, bottoms: list[Array], _blobs: Blobs) -> list[Array]:
     parameter = layer.parameter.python_param
     if (parameter.module, parameter.layer) in PYTHON_CLASSES:
         return PYTHON_CLASSES[parameter.module, parameter.layer](layer, bottoms)
+    if (parameter.module, parameter.layer) in OTHERS and layer.phase == "TEST":
+        return OTHERS[parameter.module, parameter.layer](layer, bottoms, parameter.param_str)
     if parameter.module not in PROPOSERS or parameter.layer != "ProposalLayer":
         raise UnsupportedError(f'the Python layer "{parameter.module}.{parameter.layer}"')
     expect(layer, bottoms, 3)
