@@ -59,3 +59,10 @@ def test_refusals(tmp_path, rest, blobs, message):
     text = input_layer(2, 6, 5, 7) + layer("GroupNorm", "y", rest=rest)
     with pytest.raises(cbc.ConversionError, match=message):
         cbc.convert(*write_net(tmp_path, text, {"y": blobs} if blobs else None))
+
+
+def test_a_long_group_is_proven(tmp_path):
+    """Runtimes add its numbers one by one, which rounds far more than NumPy's sums by pairs."""
+    text = input_layer(1, 2, 64, 50, 60) + layer("Power", "r", rest="power_param { power: 3 }")
+    text += layer("GroupNorm", "y", "r", rest="group_norm_param { group_num: 1 }")
+    assert cbc.convert(write_net(tmp_path, text)[0]).verify().verdict == "proven"

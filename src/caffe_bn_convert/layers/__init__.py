@@ -38,7 +38,7 @@ LAYERS = Families(
         "mosaic": ("Division", "Combination"),
         "colinear": ("COLINEAR_CONVOLUTION",),
         "unpooling": ("Unpooling",),
-        "blocks": ("NdConvolution", "NdPooling"),
+        "blocks": ("NdConvolution", "NdPooling", "Pooling3D"),
         "openpose": ("ImResize", "Switch"),
         "peaks": ("Nms",),
         "sampler": ("SpatialTransformer",),

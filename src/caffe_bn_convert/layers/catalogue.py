@@ -62,6 +62,7 @@ FORKS: dict[str, str] = {
     **dict.fromkeys(("SumPooling", "SignedSqrt", "L2Normalize"), "Hierarchical Bilinear Pooling"),
     "NdConvolution": "video-caffe",
     "NdPooling": "video-caffe",
+    "Pooling3D": "C3D",
     "Transpose": "CTPN",
     "BilinearInterpolation": "ctensmeyer",
     "CropCenter": "waifu2x",

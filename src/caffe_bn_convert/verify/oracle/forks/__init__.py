@@ -11,6 +11,7 @@ from .bilinear_pooling import l2_normalize, signed_sqrt, sum_pooling
 from .colinear import colinear_convolution
 from .conv import convolution_depthwise, depthwise_convolution, nd_convolution, nd_pooling
 from .conv_lstm import conv_lstm
+from .film import pooling_3d
 from .group_norm import group_norm
 from .mosaic import combination, division
 from .norm import batch_norm_blobs, bn, fused_batch_norm, grn, normalize, scales
@@ -51,6 +52,7 @@ LAYERS: dict[str, Rule] = {
     "Pad": shape.pad,
     "Padding": shape.padding,
     "Permute": shape.permute,
+    "Pooling3D": pooling_3d,
     "ReLU6": relu6,
     "Reverse": shape.reverse,
     "SeLU": selu,
