@@ -41,6 +41,8 @@ PASSED_OVER = {
     "Yolov3DetectionOutput.anchors_scale": "more numbers than bottoms count for nothing",
     "Yolov3DetectionOutput.biases": "more numbers than mask names count for nothing",
     "YoloDetectionOutput.biases": "more numbers than boxes count for nothing",
+    **dict.fromkeys(("Division.xcoord", "Division.ycoord"), "more numbers than tops count for nothing"),
+    **dict.fromkeys(("Combination.xcoord", "Combination.ycoord"), "more numbers than bottoms count for nothing"),
 }  # fmt: skip
 """Field, or type and field → why another value changes nothing."""
 

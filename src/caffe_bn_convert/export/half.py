@@ -27,9 +27,10 @@ if TYPE_CHECKING:
 FLOAT, HALF = onnx.TensorProto.FLOAT, onnx.TensorProto.FLOAT16
 
 LAYERS = frozenset({
-    "BatchNorm", "BN", "LRN", "MVN", "Normalize", "LSTM", "RNN", "Reduction", "PriorBox", "DetectionOutput", "Proposal",
-    "ROIPooling", "PSROIPooling", "ROIAlign", "ROIWarping", "Embed", "Filter", "BatchReindex", "ArgMax", "Accuracy",
-    "Preprocess", "Upsample", "BoxOutput", "BoxGroupOutput", "DecodeBBox", "FrcnnOutput", "ScaleRoute",
+    "BatchNorm", "BN", "LRN", "MVN", "Normalize", "L2Normalize", "GroupNorm", "LSTM", "ConvLSTM", "RNN", "Reduction",
+    "PriorBox", "DetectionOutput", "Proposal", "Python", "SumPooling", "ROIPooling", "PSROIPooling", "ROIAlign",
+    "ROIWarping", "Embed", "Filter", "BatchReindex", "ArgMax", "Accuracy", "Preprocess", "Upsample", "BoxOutput",
+    "BoxGroupOutput", "DecodeBBox", "FrcnnOutput", "ScaleRoute",
 })  # fmt: skip
 """Caffe's layers that stay float32; so do all losses."""
 

@@ -1,4 +1,4 @@
-"""NdConvolution and NdPooling of video-caffe: kernel, stride and pad are blocks of sizes (cudnn_nd*_layer.cpp)."""
+"""NdConvolution and NdPooling of video-caffe: kernel, stride and pad are blocks of sizes (cudnn_nd*_layer.cpp); Pooling3D."""
 
 from __future__ import annotations
 
@@ -125,4 +125,34 @@ class NdPooling(Layer):
         ]  # fmt: skip
 
 
-LAYERS: dict[str, type[Layer]] = {"NdConvolution": NdConvolution, "NdPooling": NdPooling}
+@dataclass(frozen=True, slots=True)
+class Pooling3D(NdPooling):
+    """C3D's pooling of films (pool3d_layer.cpp): the number of windows is rounded up, and none is dropped."""
+
+    RESTRICTIONS = "C3D's, with kernel_depth and without padding; AVE only where no window sticks out of the bottom"
+
+    @classmethod
+    def read(cls, source: Source) -> Self:
+        """Reads ``pooling3d_param``.
+
+        Raises:
+            UnsupportedError: it is another fork's, or random, or has padding.
+        """
+        p = source.pooling3d_param
+        if not p.HasField("kernel_depth"):
+            raise UnsupportedError("Pooling3D without kernel_depth is of a fork whose rules are not known")
+        only(p, ("pool", "kernel_size", "kernel_depth", "stride", "temporal_stride"))
+        method = {0: "MAX", 1: "AVE"}.get(p.pool)
+        if method is None:
+            raise UnsupportedError("its pooling is random or a fork's; MAX and AVE are supported")
+        kernel, stride = (p.kernel_depth, *[p.kernel_size] * 2), (p.temporal_stride, *[p.stride] * 2)
+        require(all(kernel) and all(stride), "kernel_size, kernel_depth, stride and temporal_stride must be above 0")
+        return cls(method, kernel, stride, (0,), whole=False)
+
+    def shapes(self, bottoms: Shapes) -> Shapes:
+        """As many windows as fit, rounded up."""
+        require(len(bottoms[0]) == 5, f"it takes 5-D blobs, its bottom has {len(bottoms[0])} axes")
+        return NdPooling.shapes(self, bottoms)
+
+
+LAYERS: dict[str, type[Layer]] = {"NdConvolution": NdConvolution, "NdPooling": NdPooling, "Pooling3D": Pooling3D}

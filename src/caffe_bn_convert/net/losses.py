@@ -16,7 +16,7 @@ ACTIVATIONS: dict[str, tuple[str, str]] = {
     "SoftmaxWithLossOHEM": ("Softmax", "prob"),
     "SigmoidCrossEntropyLoss": ("Sigmoid", "prob"),
 }
-LEARNED = frozenset({"Convolution", "InnerProduct", "Deconvolution", "LSTM", "RNN", "Embed"})
+LEARNED = frozenset({"Convolution", "InnerProduct", "Deconvolution", "LSTM", "ConvLSTM", "RNN", "Embed"})
 LOSSES: frozenset[str] = frozenset(
     {
         *ACTIVATIONS,

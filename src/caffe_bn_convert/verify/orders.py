@@ -60,6 +60,19 @@ def one_by_one(layer: LayerDefinition, x: Array, _blobs: Sequence[Blob | None], 
     return np.asarray(np.add.accumulate(terms, axis=-1)[..., -1] * np.float32(coefficient))
 
 
+def group_by_group(layer: LayerDefinition, x: Array, _blobs: Sequence[Blob | None], _phase: str) -> Array | None:
+    """GroupNorm with mean and variance as a plain loop adds them: a group of a film has millions of numbers."""
+    p = layer.parameter.group_norm_param
+    groups = p.group_num
+    if x.ndim < 2 or not x.size or groups < 1 or x.shape[1] % groups:
+        return None
+    rows = x.reshape(x.shape[0] * groups, -1)
+    count = np.float32(rows.shape[1])
+    rows = rows - np.add.accumulate(rows, axis=1)[:, -1:] / count
+    variance = np.add.accumulate(rows * rows, axis=1)[:, -1:] / count
+    return np.asarray((rows / np.sqrt(variance + np.float32(p.eps))).reshape(x.shape))
+
+
 def of_batch(layer: LayerDefinition, blobs: Sequence[Blob | None], phase: str) -> bool:
     """Whether a layer takes its statistics from the batch: BatchNorm (batch_norm_layer.cpp, LayerSetUp) or SegNet's BN."""
     if layer.type == "BN":
@@ -89,7 +102,12 @@ def multiplied_and_added(layer: LayerDefinition, x: Array, blobs: Sequence[Blob 
     return np.asarray(x * scale.astype(np.float32).reshape(shape) + shift.astype(np.float32).reshape(shape))
 
 
-ORDERS: dict[str, Order] = {"LRN": running_sums, "Reduction": one_by_one, "BatchNorm": multiplied_and_added}
+ORDERS: dict[str, Order] = {
+    "BatchNorm": multiplied_and_added,
+    "GroupNorm": group_by_group,
+    "LRN": running_sums,
+    "Reduction": one_by_one,
+}
 
 
 def other_order(

@@ -32,13 +32,15 @@ if TYPE_CHECKING:
             """The numbers, or None."""
 
 
-SQUASHING = frozenset({"Softmax", "SoftmaxWithLoss", "Sigmoid", "TanH", "Exp", "MVN", "Normalize"})
+SQUASHING = frozenset(
+    {"Softmax", "SoftmaxWithLoss", "Sigmoid", "TanH", "Exp", "MVN", "Normalize", "L2Normalize", "GroupNorm"}
+)
 FEW = 64
 
 OF_SHAPES = frozenset({"PriorBox", "PriorBoxClustered"})
 """Their tops hang on the shapes of their bottoms alone, so they are known whatever the runtime shows."""
 
-LIMITED = frozenset({"Softmax", "SoftmaxWithLoss", "Sigmoid", "TanH", "LSTM", "RNN"})
+LIMITED = frozenset({"Softmax", "SoftmaxWithLoss", "Sigmoid", "TanH", "LSTM", "ConvLSTM", "RNN"})
 """Their numbers lie between -1 and 1, and runtimes compute them to one rounding of 1: next to 0 that is all of them."""
 
 

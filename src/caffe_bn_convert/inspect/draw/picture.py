@@ -36,6 +36,7 @@ _KINDS = {
         "ConvolutionDepthwise",
         "InnerProduct",
         "LSTM",
+        "ConvLSTM",
         "RNN",
     ),
     "norm": ("BatchNorm", "Scale", "Bias", "BN", "LRN", "MVN", "Normalize"),

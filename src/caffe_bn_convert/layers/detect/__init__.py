@@ -8,7 +8,8 @@ from caffe_bn_convert.layers.detect.clustered import PriorBoxClustered
 from caffe_bn_convert.layers.detect.dialects import AnyDetectionOutput
 from caffe_bn_convert.layers.detect.extended import DetectionOutputExtended
 from caffe_bn_convert.layers.detect.prior_box import PriorBox
-from caffe_bn_convert.layers.detect.proposal import Proposal, Python
+from caffe_bn_convert.layers.detect.proposal import Proposal
+from caffe_bn_convert.layers.detect.python import Python
 from caffe_bn_convert.layers.detect.region import RegionYolo
 from caffe_bn_convert.layers.detect.yolo import YoloDetectionOutput, Yolov3DetectionOutput
 

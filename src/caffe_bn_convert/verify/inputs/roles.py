@@ -98,7 +98,7 @@ def picture(rng: np.random.Generator, shape: tuple[int, ...], _reader: LayerDefi
 
 
 ROLES: dict[tuple[str, int], tuple[str, Role]] = {
-    **{(kind, 1): ("sequence starts", sequence_starts) for kind in ("LSTM", "RNN")},
+    **{(kind, 1): ("sequence starts", sequence_starts) for kind in ("LSTM", "RNN", "ConvLSTM")},
     **{
         (kind, 1): ("labels", binary)
         for kind in ("SoftmaxWithLoss", "Accuracy", "HingeLoss", "InfogainLoss", "MultinomialLogisticLoss",

@@ -40,4 +40,6 @@ def discontinuous(parameter: Any) -> bool:
     """Whether the tops of this layer (a ``LayerParameter``) jump: its type is in DISCONTINUOUS, or it tells places."""
     kind = parameter.type
     masks = kind == "Pooling" and len(parameter.top) > 1
+    if kind == "Python" and parameter.python_param.module in detect.CONTINUOUS:
+        return False
     return kind in DISCONTINUOUS or masks or (kind == "Maximum" and len(parameter.bottom) == 1)

@@ -8,13 +8,14 @@ from .cascade import box_group_output, box_output, decode_bbox, frcnn_output, sc
 from .openpose import im_resize, nms, switch
 from .output import detection_output, detection_output_extended
 from .prior_box import prior_box, prior_box_clustered
-from .proposal import proposal, python
+from .proposal import proposal
+from .proposers import python
 from .yolo import region_yolo, yolo_detection_output, yolov3_detection_output
 
 if TYPE_CHECKING:
     from caffe_bn_convert.verify.oracle.layer import Rule
 
-__all__ = ["DISCONTINUOUS", "LAYERS"]
+__all__ = ["CONTINUOUS", "DISCONTINUOUS", "LAYERS"]
 
 LAYERS: dict[str, Rule] = {
     "BoxGroupOutput": box_group_output,
@@ -43,3 +44,5 @@ DISCONTINUOUS: frozenset[str] = frozenset(LAYERS) - {
     "RegionYolo",
     "Switch",
 }
+CONTINUOUS = frozenset({"layers.text_proposal_layer", "pylayer.mask_layer"})
+"""Modules whose Python layer chooses nothing: all that comes in goes out, in its place."""

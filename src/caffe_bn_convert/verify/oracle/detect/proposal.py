@@ -1,11 +1,10 @@
-"""Region proposals of Faster R-CNN: the C++ ``Proposal`` of OpenVINO's fork and caffe-windows, and py-faster-rcnn's layer.
+"""Region proposals of Faster R-CNN: the C++ ``Proposal`` of OpenVINO's fork and caffe-windows, and what Python layers share.
 
 All in float32, as Caffe computes it.
 """
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -15,8 +14,6 @@ from caffe_bn_convert.errors import InvalidNetError, UnsupportedError
 from caffe_bn_convert.verify.oracle.fields import fields
 from caffe_bn_convert.verify.oracle.layer import expect
 
-from .python import PYTHON_CLASSES
-
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -24,7 +21,9 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
-class _Options:
+class Options:
+    """How regions are proposed."""
+
     stride: int
     anchors: Array
     smallest: int
@@ -47,7 +46,7 @@ def anchors(base: int, ratios: Sequence[float], scales: Sequence[float]) -> Arra
     return np.array(boxes, np.float32)
 
 
-def _boxes(options: _Options, deltas: Array, image: Array) -> Array:
+def boxes_of(options: Options, deltas: Array, image: Array) -> Array:
     """Predicted boxes (rows · columns · anchors, 4) within the image (``transform_box``)."""
     h, w = deltas.shape[1:]
     shift = np.array([options.stride], np.float32)
@@ -81,7 +80,8 @@ def _suppressed(boxes: Array, threshold: float, most: int) -> list[int]:
     return kept
 
 
-def _propose(options: _Options, bottoms: list[Array]) -> list[Array]:
+def propose(options: Options, bottoms: list[Array]) -> list[Array]:
+    """Rows (image, x1, y1, x2, y2), best first, and their scores."""
     scores, deltas, info = (bottom.astype(np.float32) for bottom in bottoms)
     count, info = len(options.anchors), info.reshape(-1)
     if scores.shape[1] != 2 * count or deltas.shape[1] != 4 * count or info.size < 3:
@@ -90,7 +90,7 @@ def _propose(options: _Options, bottoms: list[Array]) -> list[Array]:
         )
     rows, chosen = [], []
     for number in range(len(scores)):
-        boxes = _boxes(options, deltas[number], info)
+        boxes = boxes_of(options, deltas[number], info)
         score = scores[number, count:].transpose(1, 2, 0).reshape(-1)
         side = boxes[:, 2:] - boxes[:, :2] + 1
         scale = np.array([info[3] if info.size > 3 and not options.drops else info[2], info[2]], np.float32)
@@ -113,7 +113,7 @@ def proposal(layer: Layer, bottoms: list[Array], _blobs: Blobs) -> list[Array]:
     ratios, scales = given.numbers("ratio"), given.numbers("scale")
     if not ratios or not scales:
         raise UnsupportedError("proposal_param without ratio and scale is another fork's dialect")
-    options = _Options(
+    options = Options(
         stride=given.integer("feat_stride", 16),
         anchors=anchors(given.integer("base_size", 16), ratios, scales),
         smallest=given.integer("min_size", 16),
@@ -122,39 +122,4 @@ def proposal(layer: Layer, bottoms: list[Array], _blobs: Blobs) -> list[Array]:
         threshold=given.number("nms_thresh", 0.7),
         drops=False,
     )
-    return [top.astype(layer.dtype) for top in _propose(options, bottoms)]
-
-
-def _python_options(text: str) -> tuple[int, list[float], list[float]]:
-    """``feat_stride``, ``ratios`` and ``scales`` from a ``param_str``; its YAML is only searched, never evaluated."""
-    stride = re.search(r"['\"]?feat_stride['\"]?\s*:\s*(\d+)", text)
-    scales = re.search(r"['\"]?scales['\"]?\s*:\s*(?:!!python/tuple\s*)?[\[(]([\d\s.,]+)[\])]", text)
-    if stride is None:
-        raise InvalidNetError("ProposalLayer's param_str must have feat_stride")
-    ratios = re.search(r"['\"]?ratios['\"]?\s*:\s*(?:!!python/tuple\s*)?[\[(]([\d\s.,]+)[\])]", text)
-    numbers = scales.group(1).replace(",", " ").split() if scales else ["8", "16", "32"]
-    shapes = ratios.group(1).replace(",", " ").split() if ratios else ["0.5", "1", "2"]
-    return int(stride.group(1)), [float(number) for number in shapes], [float(number) for number in numbers]
-
-
-def python(layer: Layer, bottoms: list[Array], _blobs: Blobs) -> list[Array]:
-    """``Python`` where it is py-faster-rcnn's ``rpn.proposal_layer`` with its settings for testing (lib/rpn, config.py),
-
-    or MNC's ``pylayer.proposal_layer`` (lib/pylayer, mnc_config.py), which has the same settings and fixed anchors.
-
-    Nothing is imported: any other module is refused. The scores of the second top are (regions, 1).
-    """
-    parameter = layer.parameter.python_param
-    if (parameter.module, parameter.layer) in PYTHON_CLASSES:
-        return PYTHON_CLASSES[parameter.module, parameter.layer](layer, bottoms)
-    if parameter.module not in ("rpn.proposal_layer", "pylayer.proposal_layer") or parameter.layer != "ProposalLayer":
-        raise UnsupportedError(f'the Python layer "{parameter.module}.{parameter.layer}"')
-    expect(layer, bottoms, 3)
-    if len(bottoms[0]) != 1 or layer.phase != "TEST":
-        raise UnsupportedError("ProposalLayer takes one image, and here only in TEST")
-    stride, ratios, scales = _python_options(parameter.param_str)
-    if parameter.module == "pylayer.proposal_layer":
-        ratios, scales = [0.5, 1, 2], [8, 16, 32]
-    boxes = anchors(16, ratios, scales)
-    rois, scores = _propose(_Options(stride, boxes, 16, 6000, 300, 0.7, drops=True), bottoms)
-    return [rois.astype(layer.dtype), scores[:, None].astype(layer.dtype)]
+    return [top.astype(layer.dtype) for top in propose(options, bottoms)]

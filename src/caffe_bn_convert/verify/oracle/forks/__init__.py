@@ -7,8 +7,13 @@ from typing import TYPE_CHECKING
 from . import shape
 from .activation import hard_swish, mish, noise, relu6, selu, selu_dropout
 from .arithmetic import add, axpy, channel_scale, mask_pooling, maximum, mul
+from .bilinear_pooling import l2_normalize, signed_sqrt, sum_pooling
 from .colinear import colinear_convolution
 from .conv import convolution_depthwise, depthwise_convolution, nd_convolution, nd_pooling
+from .conv_lstm import conv_lstm
+from .film import pooling_3d
+from .group_norm import group_norm
+from .mosaic import combination, division
 from .norm import batch_norm_blobs, bn, fused_batch_norm, grn, normalize, scales
 
 if TYPE_CHECKING:
@@ -23,14 +28,19 @@ LAYERS: dict[str, Rule] = {
     "COLINEAR_CONVOLUTION": colinear_convolution,
     "BatchToSpaceND": shape.batch_to_space_nd,
     "ChannelScale": channel_scale,
+    "Combination": combination,
+    "ConvLSTM": conv_lstm,
     "ConvolutionDepthwise": convolution_depthwise,
     "CropCenter": shape.crop_center,
     "DepthwiseConvolution": depthwise_convolution,
     "DepthToSpace": shape.depth_to_space,
+    "Division": division,
     "Flip": shape.flip,
     "GRN": grn,
     "Gather": shape.gather,
+    "GroupNorm": group_norm,
     "HardSwish": hard_swish,
+    "L2Normalize": l2_normalize,
     "MaskPooling": mask_pooling,
     "Maximum": maximum,
     "Mish": mish,
@@ -42,6 +52,7 @@ LAYERS: dict[str, Rule] = {
     "Pad": shape.pad,
     "Padding": shape.padding,
     "Permute": shape.permute,
+    "Pooling3D": pooling_3d,
     "ReLU6": relu6,
     "Reverse": shape.reverse,
     "SeLU": selu,
@@ -49,9 +60,11 @@ LAYERS: dict[str, Rule] = {
     "SeLu": selu,
     "SeLuDropout": selu_dropout,
     "ShuffleChannel": shape.shuffle_channel,
-    "SpaceToDepth": shape.space_to_depth,
+    "SignedSqrt": signed_sqrt,
     "SpaceToBatchND": shape.space_to_batch_nd,
+    "SpaceToDepth": shape.space_to_depth,
     "Squeeze": shape.squeeze,
+    "SumPooling": sum_pooling,
     "Transpose": shape.transpose,
 }
 DISCONTINUOUS: frozenset[str] = frozenset()

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from .flow import correlation, flow_warp, resample
 from .interp import bilinear_interpolation, interp
+from .mask import mask_resize
 from .resize import resize_bilinear, resize_nearest_neighbor
 from .subgraph import icnet_subgraph
 from .transformer import spatial_transformer
@@ -22,6 +23,7 @@ LAYERS: dict[str, Rule] = {
     "FlowWarp": flow_warp,
     "ICNetSubgraph": icnet_subgraph,
     "Interp": interp,
+    "MaskResize": mask_resize,
     "Reorg": reorg,
     "Resample": resample,
     "ResizeBilinear": resize_bilinear,
