@@ -110,6 +110,7 @@ FORKS: dict[str, str] = {
 CAFFE, FORMULA, NOTHING = "real Caffe's outputs", "the fork's formula", "nothing to compute: an input"
 
 _TRAINING = "it is for training; in the TEST phase a net does without it"
+_MARGIN = "it widens margins by the labels, for training; --until the blob that it reads, the features"
 NOT_SUPPORTED: dict[str, str] = {
     "AffinityLoss": _TRAINING,
     "AnchorEmbeddingExtractor": _TRAINING,
@@ -117,6 +118,10 @@ NOT_SUPPORTED: dict[str, str] = {
     "DetectNetTransformation": "it prepares pictures and labels for training; --as-deploy leaves it out",
     "DomainTransform": "its recursive filter is not rendered; --until the blob in front of it",
     "DenseCRF": "its filter in a permutohedral lattice has no rendering in standard operators; --until the blob in front",
+    **dict.fromkeys(
+        ("LabelSpecificAdd", "LabelSpecificMargin", "LabelSpecificRescale", "LargeMarginInnerProduct"), _MARGIN
+    ),
+    "MarginInnerProduct": _MARGIN,
     "MULTI_STAGE_MEANFIELD": "CRF-RNN's filter in a permutohedral lattice has no rendering in standard operators; --until "
     "the blob in front of it",
     "MultiStageMeanfield": "CRF-RNN's filter in a permutohedral lattice has no rendering in standard operators; --until the "
