@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 from caffe_bn_convert.errors import UnsupportedError
 from caffe_bn_convert.export.elem_types import INT64
 from caffe_bn_convert.layers.base import Layer, Shapes, Source, require
-from caffe_bn_convert.layers.dialect import only, taken_for
+from caffe_bn_convert.layers.dialect import taken_for
 from caffe_bn_convert.layers.roi.grid import ROIGrid
-from caffe_bn_convert.layers.roi.regions import check_regions
+from caffe_bn_convert.layers.roi.regions import bins_and_scale, check_regions
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -51,15 +51,14 @@ class ROIAlign(Layer):
         if source.definition.parameter.HasField("roi_pooling_param"):
             return ROIGrid.read(source)
         p = source.roi_align_param
-        only(p, ("pooled_h", "pooled_w", "spatial_scale", "sampling_ratio"))
-        require(p.pooled_h > 0 and p.pooled_w > 0, "roi_align_param needs pooled_h and pooled_w")
+        bins, scale = bins_and_scale(p, "sampling_ratio")
         if not p.HasField("sampling_ratio"):
             raise UnsupportedError(
                 "without sampling_ratio it could be the layer of Mask-RCNN's fork, of caffe_latte, or the average that "
                 "others compute: they sample differently",
                 hint="if it is the average, as in Detectron, give --dialect ROIAlign=detectron",
             )
-        return cls((p.pooled_h, p.pooled_w), p.spatial_scale, p.sampling_ratio)
+        return cls(bins, scale, p.sampling_ratio)
 
     def findings(self, bottoms: Shapes, w: Sequence[Blob]) -> Iterable[Finding]:  # noqa: ARG002
         """DIA001."""

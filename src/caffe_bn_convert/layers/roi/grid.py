@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
-from caffe_bn_convert.layers.base import Layer, Shapes, Source, require
-from caffe_bn_convert.layers.dialect import only, taken_for
-from caffe_bn_convert.layers.roi.regions import check_regions, columns_of, padded
+from caffe_bn_convert.layers.base import Layer, Shapes, Source
+from caffe_bn_convert.layers.dialect import taken_for
+from caffe_bn_convert.layers.roi.regions import bins_and_scale, check_regions, columns_of, padded
 from caffe_bn_convert.layers.roi.samples import along, bilinear
 from caffe_bn_convert.net.dim import fixed
 
@@ -44,9 +44,7 @@ class ROIGrid(Layer):
     def read(cls, source: Source) -> Self:
         """Reads ``roi_pooling_param``."""
         p = source.roi_pooling_param
-        only(p, ("pooled_h", "pooled_w", "spatial_scale", "pad_ratio"))
-        require(p.pooled_h > 0 and p.pooled_w > 0, "roi_pooling_param needs pooled_h and pooled_w")
-        return cls((p.pooled_h, p.pooled_w), p.spatial_scale, p.pad_ratio)
+        return cls(*bins_and_scale(p, "pad_ratio"), p.pad_ratio)
 
     def findings(self, bottoms: Shapes, w: Sequence[Blob]) -> Iterable[Finding]:  # noqa: ARG002
         """DIA001."""

@@ -8,9 +8,17 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from caffe_bn_convert.export.elem_types import INT64
-from caffe_bn_convert.layers.base import Layer, Shapes, Source, require
-from caffe_bn_convert.layers.dialect import only
-from caffe_bn_convert.layers.roi.regions import Bins, bins_of, check_regions, columns_of, padded, rounded, rows_of
+from caffe_bn_convert.layers.base import Layer, Shapes, Source
+from caffe_bn_convert.layers.roi.regions import (
+    Bins,
+    bins_and_scale,
+    bins_of,
+    check_regions,
+    columns_of,
+    padded,
+    rounded,
+    rows_of,
+)
 from caffe_bn_convert.net.dim import fixed
 
 if TYPE_CHECKING:
@@ -42,9 +50,7 @@ class ROIPooling(Layer):
     def read(cls, source: Source) -> Self:
         """Reads ``roi_pooling_param``."""
         p = source.roi_pooling_param
-        only(p, ("pooled_h", "pooled_w", "spatial_scale", "pad_ratio"))
-        require(p.pooled_h > 0 and p.pooled_w > 0, "roi_pooling_param needs pooled_h and pooled_w")
-        return cls((p.pooled_h, p.pooled_w), p.spatial_scale, p.pad_ratio)
+        return cls(*bins_and_scale(p, "pad_ratio"), p.pad_ratio)
 
     def shapes(self, bottoms: Shapes) -> Shapes:
         """(regions, channels, pooled_h, pooled_w)."""

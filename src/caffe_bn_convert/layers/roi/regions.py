@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from caffe_bn_convert.export.elem_types import FLOAT, INT64
 from caffe_bn_convert.layers.base import Shapes, require
+from caffe_bn_convert.layers.dialect import only
 from caffe_bn_convert.net.dim import show, volume
 
 if TYPE_CHECKING:
@@ -28,6 +29,17 @@ class Regions:
     image: str
     near: tuple[str, str]
     far: tuple[str, str]
+
+
+def bins_and_scale(p: Any, *more: str) -> tuple[tuple[int, int], float]:
+    """``pooled_h`` and ``pooled_w``, and ``spatial_scale``; the fork's other fields may be there, too.
+
+    Raises:
+        InvalidNetError: there are no bins.
+    """
+    only(p, ("pooled_h", "pooled_w", "spatial_scale", *more))
+    require(p.pooled_h > 0 and p.pooled_w > 0, "it needs pooled_h and pooled_w above 0")
+    return (p.pooled_h, p.pooled_w), p.spatial_scale
 
 
 def check_regions(bottoms: Shapes) -> None:

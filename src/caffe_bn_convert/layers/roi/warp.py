@@ -5,9 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from caffe_bn_convert.layers.base import Layer, Shapes, Source, require
-from caffe_bn_convert.layers.dialect import only
-from caffe_bn_convert.layers.roi.regions import check_regions, columns_of, rounded
+from caffe_bn_convert.layers.base import Layer, Shapes, Source
+from caffe_bn_convert.layers.roi.regions import bins_and_scale, check_regions, columns_of, rounded
 from caffe_bn_convert.layers.roi.samples import along, bilinear
 from caffe_bn_convert.net.dim import fixed
 
@@ -40,10 +39,7 @@ class ROIWarping(Layer):
     @classmethod
     def read(cls, source: Source) -> Self:
         """Reads ``roi_warping_param``."""
-        p = source.roi_warping_param
-        only(p, ("pooled_h", "pooled_w", "spatial_scale"))
-        require(p.pooled_h > 0 and p.pooled_w > 0, "roi_warping_param needs pooled_h and pooled_w")
-        return cls((p.pooled_h, p.pooled_w), p.spatial_scale)
+        return cls(*bins_and_scale(source.roi_warping_param))
 
     def shapes(self, bottoms: Shapes) -> Shapes:
         """(regions, channels, pooled_h, pooled_w)."""
