@@ -25,7 +25,7 @@ FORKS: dict[str, str] = {
     "Normalize": "SSD",
     "Permute": "SSD",
     "PriorBox": "SSD; TextBoxes++; OpenCV",
-    "DetectionOutput": "SSD; RefineDet; TextBoxes++; caffe-yolov2",
+    "DetectionOutput": "SSD; RefineDet; TextBoxes++; caffe-yolov2; synopsys",
     "PriorBoxClustered": "OpenVINO",
     "DetectionOutputExtended": "OpenVINO",
     "RegionYolo": "OpenVINO",

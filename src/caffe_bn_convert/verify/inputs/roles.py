@@ -146,7 +146,12 @@ def role_of(net: NetDefinition, blob: str) -> tuple[str, Role, LayerDefinition] 
 
 
 def _position(layer: LayerDefinition, index: int) -> int:
-    """Filter selects by its last bottom; for other layers the position is the index."""
-    if layer.type == "Filter" and index != len(layer.parameter.bottom) - 1:
+    """Filter selects by its last bottom, synopsys-caffe's DetectionOutput has several of each; else it is the index."""
+    count = len(layer.parameter.bottom)
+    if layer.type == "Filter" and index != count - 1:
         return 0
+    maps = layer.parameter.detection_output_param.nbottom
+    if layer.type == "DetectionOutput" and count >= max(maps, 3) and maps > 0:
+        kinds = ([1] * maps + [0] * maps + [2] * (maps if count == 3 * maps else 1) + [3] * count)[:count]
+        return kinds[index]
     return index
