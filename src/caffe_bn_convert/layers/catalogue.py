@@ -24,7 +24,7 @@ FORKS: dict[str, str] = {
     "VideoData": "SSD",
     "Normalize": "SSD",
     "Permute": "SSD",
-    "PriorBox": "SSD; TextBoxes++; OpenCV",
+    "PriorBox": "SSD; TextBoxes++; OpenCV; synopsys",
     "DetectionOutput": "SSD; RefineDet; TextBoxes++; caffe-yolov2; synopsys",
     "PriorBoxClustered": "OpenVINO",
     "DetectionOutputExtended": "OpenVINO",
