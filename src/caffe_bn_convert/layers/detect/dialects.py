@@ -10,6 +10,7 @@ from caffe_bn_convert.layers.detect.output import DetectionOutput
 from caffe_bn_convert.layers.detect.parted import PartedOutput, is_parted
 from caffe_bn_convert.layers.detect.region import RegionOutput
 from caffe_bn_convert.layers.detect.text import PolygonOutput, SlantedOutput
+from caffe_bn_convert.layers.detect.tflite import TfliteOutput
 
 if TYPE_CHECKING:
     from caffe_bn_convert.layers.detect.output import DetectionOutput as Head
@@ -22,7 +23,7 @@ class AnyDetectionOutput(Layer):
     BOTTOMS = (1, None)
     RESTRICTIONS = (
         "SSD's; RefineDet's with 4 or 5 bottoms; TextBoxes++'s with use_polygon; caffe-yolov2's with one bottom, of a fixed "
-        "size; synopsys-caffe's with nbottom of each, of one image; "
+        "size; synopsys-caffe's with nbottom of each or tflite_detection, of one image; "
         "which of equal scores keep_top_k cuts off is undefined in Caffe, here it is the last"
     )
 
@@ -36,7 +37,7 @@ class AnyDetectionOutput(Layer):
         if is_parted(p, source.bottoms):
             return PartedOutput.read(source)
         require(source.bottoms <= 5, f"it takes one bottom, three to five, or nbottom of each, not {source.bottoms}")
-        kind: type[Head] = DetectionOutput
-        if p.HasField("use_polygon"):
+        kind: type[Head] = TfliteOutput if p.tflite_detection else DetectionOutput
+        if p.HasField("use_polygon") and not p.tflite_detection:
             kind = PolygonOutput if p.use_polygon else SlantedOutput
         return kind.read(source)

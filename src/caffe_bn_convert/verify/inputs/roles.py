@@ -65,12 +65,12 @@ def _scale(reader: LayerDefinition) -> float:
 
 
 def priors(rng: np.random.Generator, shape: tuple[int, ...], _reader: LayerDefinition) -> Array:
-    """What PriorBox makes: boxes with corners in order, then their variances."""
+    """What PriorBox makes: boxes with corners in order, then their variances, if there is room for them."""
     count = shape[-1] // 4
     centre, half = rng.uniform(0.1, 0.9, (count, 2)), rng.uniform(0.02, 0.2, (count, 2))
     boxes = np.concatenate([centre - half, centre + half], axis=1).reshape(-1)
     variances = np.tile([0.1, 0.1, 0.2, 0.2], count)
-    return np.broadcast_to(np.stack([boxes, variances]), shape).copy()
+    return np.broadcast_to(np.stack([boxes, variances])[: shape[-2] if len(shape) > 1 else 1], shape).copy()
 
 
 def scores(rng: np.random.Generator, shape: tuple[int, ...], _reader: LayerDefinition) -> Array:

@@ -13,13 +13,12 @@ from caffe_bn_convert.verify.oracle.layer import expect
 
 from .boxes import Suppression, decode, suppress
 from .parted import is_parted, joined
+from .tflite import tflite_output
 from .yolo import region_output
 
 if TYPE_CHECKING:
     from caffe_bn_convert.verify.oracle.fields import Fields
     from caffe_bn_convert.verify.oracle.layer import Array, Blobs, Layer
-
-_OTHER_DIALECTS = ("tflite_detection", "tflite_use_regular_nms", "max_classes_per_detection", "scale_xywh")
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,9 +153,10 @@ def detection_output(layer: Layer, bottoms: list[Array], _blobs: Blobs) -> list[
     if len(bottoms) == 1:
         return region_output(layer, bottoms[0])
     given = fields(layer, "detection_output_param")
-    other = [name for name in _OTHER_DIALECTS if given.has(name)]
-    if other or not given.flag("normalized", default=True):
-        raise UnsupportedError(f"detection_output_param.{(other or ['normalized'])[0]} is another fork's dialect")
+    if not given.flag("normalized", default=True):
+        raise UnsupportedError("detection_output_param.normalized is another fork's dialect")
+    if given.flag("tflite_detection", default=False):
+        return [tflite_output(given, bottoms).astype(layer.dtype)]
     options = _options(given)
     if options.shared and options.background == -1:
         # The shared boxes have the label -1: Caffe takes them for background, decodes none and aborts.
