@@ -35,7 +35,7 @@ FORKS: dict[str, str] = {
     "ROIAlign": "Cambricon; MS-CNN and Cascade R-CNN",
     "ROIWarping": "MNC",
     "PSROIPooling": "R-FCN",
-    "Proposal": "Faster R-CNN; OpenVINO and others in C++",
+    "Proposal": "Faster R-CNN; OpenVINO and others in C++; synopsys",
     "Python": "Faster R-CNN; MNC; SSH; CTPN",
     "BoxOutput": "MS-CNN",
     "BoxGroupOutput": "Cascade R-CNN",

@@ -1,4 +1,4 @@
-"""Classes of Python layers of synopsys-caffe (python/shape.py, eltwise.py, reshape.py, yolov2.py, pad.py), ENet; nothing is run."""
+"""Classes of Python layers of synopsys-caffe (python/shape.py, eltwise.py, reshape.py, yolov2.py, pad.py) and of ENet."""
 
 from __future__ import annotations
 
