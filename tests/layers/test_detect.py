@@ -104,7 +104,7 @@ def test_two_heads_have_rows_of_their_own(tmp_path):
         ("nms_param { eta: 1.5 }", "eta must be above 0"),
         ("share_location: false", "13 prior boxes need"),
         ("objectness_score: 0.5", 'the field "objectness_score"'),
-        ("tflite_detection: true", 'the field "tflite_detection"'),
+        ("max_classes_per_detection: 2", 'the field "max_classes_per_detection"'),
     ],
 )
 def test_refused_heads(tmp_path, rest, message):

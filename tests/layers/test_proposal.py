@@ -103,7 +103,7 @@ def test_the_dialect_is_told(tmp_path):
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        (net("Proposal", "proposal_param { feat_stride: 16 }"), "without ratio and scale"),
+        (net("Proposal", "proposal_param { feat_stride: 16 ratio: 1 }"), "ratio and scale go together"),
         (net("Proposal", f"proposal_param {{ {CPP} pvanet_mode: true }}"), 'the field "pvanet_mode"'),
         (net("Proposal", f"proposal_param {{ {CPP} }}", boxes=8), "9 boxes need 18 scores"),
         (net("Proposal", f"proposal_param {{ {CPP} }}", info=2), "height, width and scale"),

@@ -112,6 +112,71 @@ def test_spatial_dropout_needs_a_share(tmp_path, text):
         cbc.convert(write_net(tmp_path, spatial(text))[0])
 
 
+def test_reorg_by_darknets_loops(tmp_path):
+    x = values("data", 2, 8, 4, 6)
+    wanted, view = np.zeros(x.size), x.ravel()
+    for b, k, row, column in np.ndindex(2, 8, 4, 6):
+        # darknet's reorg_cpu: indices into the flat memory of both.
+        depth, offset = k % 2, k // 2
+        there = column * 2 + offset % 2 + 12 * (row * 2 + offset // 2 + 8 * (depth + 2 * b))
+        wanted[column + 6 * (row + 4 * (k + 8 * b))] = view[there]
+    text = input_layer(2, 8, 4, 6) + python("yolov2", "darknet_reorg")
+    got = check_by_oracle(tmp_path, text, {"data": x})["y"]
+    np.testing.assert_array_equal(got, wanted.astype(np.float32).reshape(2, 32, 2, 3))
+    native = input_layer(2, 8, 4, 6) + layer("Reorg", "y", rest="reorg_param { stride: 2 }")
+    np.testing.assert_array_equal(got, check_by_oracle(tmp_path, native, {"data": x})["y"])
+
+
+def pad(mode, sides=(1, 0, 2, 3)):
+    t, b, l, r = sides  # noqa: E741
+    text = f"{{'pad_t': {t}, 'pad_b': {b}, 'pad_l': '{l}', 'pad_r': {r}, 'pad_mode': '{mode}'}}"
+    return input_layer(2, 3, 5, 4) + python("pad", "PadTensor", text=text)
+
+
+def test_pad(tmp_path):
+    x = values("data", 2, 3, 5, 4)
+    got = {mode: check_by_oracle(tmp_path, pad(mode), {"data": x})["y"] for mode in ("constant", "edge", "reflect")}
+    for value in got.values():
+        assert value.shape == (2, 3, 6, 9)
+        np.testing.assert_array_equal(value[:, :, 1:, 2:6], x)
+    assert not got["constant"][:, :, 0].any()
+    assert not got["constant"][..., 6:].any()
+    np.testing.assert_array_equal(got["edge"][:, :, 1:, [0, 1, 6, 7, 8]], x[..., [0, 0, 3, 3, 3]])
+    np.testing.assert_array_equal(got["reflect"][:, :, 1:, [0, 1, 6, 7, 8]], x[..., [2, 1, 2, 1, 0]])
+    np.testing.assert_array_equal(got["reflect"][:, :, 0, 2:6], x[:, :, 1])
+    np.testing.assert_array_equal(check_by_oracle(tmp_path, pad("edge", (0, 0, 0, 0)), {"data": x})["y"], x)
+
+
+def test_pad_of_a_dynamic_picture(tmp_path):
+    check_dynamic(tmp_path, pad("constant"), {"N": 4, "H": 7}, data=("N", 3, "H", 4))
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        (pad("constant", (0, -1, 0, 0)), "from 0 on"),
+        (pad("wrap"), 'pad_mode "wrap"'),
+        (pad("reflect", (5, 0, 0, 0)), "smaller than the picture, 5x4"),
+        (pad("edge").replace("'pad_t'", "'pad'"), "must have pad_t"),
+        (pad("edge").replace("'edge'", "open('x')"), "must have pad_t"),
+        (pad("edge").replace('top: "y"', 'top: "data"'), "in place"),
+        (pad("edge").replace("dim: 5 dim: 4", "dim: 5"), "4-D"),
+        (input_layer(2, 6, 4, 6) + python("yolov2", "darknet_reorg"), "does not divide by stride 2"),
+        (input_layer(2, 6) + python("ssd", "subgraph_g1"), "computes nothing"),
+    ],
+)
+def test_refusals(tmp_path, text, message):
+    with pytest.raises(cbc.ConversionError, match=message):
+        cbc.convert(write_net(tmp_path, text)[0])
+
+
+def test_whose_is_told(tmp_path):
+    findings = cbc.convert(write_net(tmp_path, pad("edge"))[0]).findings
+    assert [f.what for f in findings] == [
+        "taken for synopsys-caffe's Python layer pad.PadTensor, by its module and class"
+    ]
+
+
 def test_other_classes_are_refused(tmp_path):
     with pytest.raises(cbc.UnsupportedError, match="nothing that a model file names is run"):
         cbc.convert(write_net(tmp_path, input_layer(2, 3) + python("os", "System"))[0])

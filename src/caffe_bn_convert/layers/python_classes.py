@@ -8,10 +8,13 @@ from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 
+from caffe_bn_convert.errors import UnsupportedError
 from caffe_bn_convert.export.elem_types import FLOAT, INT64
 from caffe_bn_convert.layers.base import Layer, Shapes, Source, require
 from caffe_bn_convert.layers.broadcast import broadcast
 from caffe_bn_convert.layers.dialect import taken_for
+from caffe_bn_convert.layers.inplace import refuse_in_place
+from caffe_bn_convert.layers.resample import Reorg
 from caffe_bn_convert.lint.finding import Finding
 from caffe_bn_convert.net.dim import Symbol, fixed, show
 
@@ -165,10 +168,111 @@ class SpatialDropout(_Class):
         return [x[0].name if self.factor is None else e.op("Mul", x[0].name, e.constant(self.factor, "factor"))]
 
 
+@dataclass(frozen=True, slots=True)
+class DarknetReorg(Reorg):
+    """YOLO v2's reorg with a stride of 2 (python/yolov2.py, python/darknet.py)."""
+
+    @classmethod
+    def read(cls, source: Source) -> Self:
+        """It has no parameters."""
+        require(source.bottoms == 1 and source.tops == 1, "darknet_reorg takes 1 bottom and makes 1 top")
+        refuse_in_place(source)
+        return cls(stride=2, reverse=False)
+
+    def findings(self, bottoms: Shapes, w: Sequence[Blob]) -> Iterable[Finding]:  # noqa: ARG002
+        """DIA001."""
+        yield taken_for("synopsys-caffe's Python layer yolov2.darknet_reorg", "by its module and class")
+
+
+@dataclass(frozen=True, slots=True)
+class PadTensor(_Class):
+    """A border around the picture, as ``numpy.pad`` makes it (python/pad.py).
+
+    Attributes:
+        pairs: cells above and below, left and right.
+        mode: NumPy's, and ONNX's, name of what the border holds; zeros where it is ``constant``.
+    """
+
+    WHOSE = "synopsys-caffe's Python layer pad.PadTensor"
+
+    pairs: tuple[tuple[int, int], tuple[int, int]]
+    mode: str
+
+    @classmethod
+    def read(cls, source: Source) -> Self:
+        """Reads ``param_str``, a Python dictionary, which is parsed and never run.
+
+        Raises:
+            UnsupportedError: a mode of NumPy that ONNX does not have.
+        """
+        require(source.bottoms == 1 and source.tops == 1, "PadTensor takes 1 bottom and makes 1 top")
+        refuse_in_place(source)
+        try:
+            given = ast.literal_eval(source.python_param.param_str)
+            top, bottom, left, right = (int(given[f"pad_{side}"]) for side in "tblr")
+            mode = str(given["pad_mode"])
+        except (
+            ValueError,
+            SyntaxError,
+            TypeError,
+            KeyError,
+            AttributeError,
+            MemoryError,
+            RecursionError,
+            OverflowError,
+        ):
+            top = bottom = left = right = -1
+            mode = ""
+        least = min(top, bottom, left, right)
+        require(least >= 0, "param_str of PadTensor must have pad_t, pad_b, pad_l and pad_r from 0 on, and pad_mode")
+        if mode not in ("constant", "edge", "reflect"):
+            raise UnsupportedError(f'pad_mode "{mode}" of PadTensor is not known; constant, edge and reflect are')
+        return cls(((top, bottom), (left, right)), mode)
+
+    def shapes(self, bottoms: Shapes) -> Shapes:
+        """Height and width with the border."""
+        x = bottoms[0]
+        require(len(x) == 4, f"PadTensor takes 4-D blobs, its bottom has {len(x)} axes")
+        if self.mode == "reflect":
+            # NumPy goes back and forth in a picture that is smaller, ONNX does not.
+            enough = all(max(pair) < size for pair, size in zip(self.pairs, fixed(x[2:]), strict=True))
+            require(enough, f"a border that reflects must be smaller than the picture, {show(x[2:])}")
+        plane = tuple(size + sum(pair) for size, pair in zip(x[2:], self.pairs, strict=True))
+        return ((*x[:2], *plane),)
+
+    def emit(self, e: Emitter, x: Sequence[Tensor], w: Sequence[Blob]) -> Sequence[str]:  # noqa: ARG002
+        """Pad."""
+        (top, bottom), (left, right) = self.pairs
+        pads = [0, 0, top, left, 0, 0, bottom, right]
+        return [e.op("Pad", x[0].name, e.ints(pads, "pads"), mode=self.mode) if any(pads) else x[0].name]
+
+
+@dataclass(frozen=True, slots=True)
+class Subgraph(_Class):
+    """A place holder of synopsys-caffe-models (caffe_models/ssd/caffe_model/ssd.py), whose ``forward`` does nothing."""
+
+    WHOSE = "synopsys-caffe's Python layer ssd.subgraph_g1"
+
+    @classmethod
+    def read(cls, source: Source) -> Self:  # noqa: ARG003
+        """Refuses it.
+
+        Raises:
+            UnsupportedError: always.
+        """
+        raise UnsupportedError(
+            "the Python class subgraph_g1 computes nothing: its top is whatever the memory holds",
+            hint="write SSD's DetectionOutput in its place, or --until a blob in front of it",
+        )
+
+
 CLASSES: dict[tuple[str, str], type[Layer]] = {
     ("shape", "TensorShape"): TensorShape,
     ("eltwise", "Eltwise"): Eltwise,
     ("reshape", "Reshape"): Reshape,
     ("spatial_dropout", "SpatialDropoutLayer"): SpatialDropout,
+    ("yolov2", "darknet_reorg"): DarknetReorg,
+    ("pad", "PadTensor"): PadTensor,
+    ("ssd", "subgraph_g1"): Subgraph,
 }
 """By module and class."""

@@ -75,7 +75,9 @@ def test_refusals(apply):
         apply("Python", 'python_param { module: "os" layer: "system" }', *_bottoms(9))
     with pytest.raises(InvalidNetError, match="feat_stride"):
         apply("Python", PYTHON.format(""), *_bottoms(9))
-    with pytest.raises(UnsupportedError, match="dialect"):
-        apply("Proposal", "proposal_param { feat_stride: 16 }", *_bottoms(9))
+    with pytest.raises(InvalidNetError, match="or neither"):
+        apply("Proposal", "proposal_param { feat_stride: 16 ratio: 1 }", *_bottoms(9))
+    with pytest.raises(InvalidNetError, match="9 anchors"):
+        apply("Proposal", "proposal_param { feat_stride: 16 }", *_bottoms(6))
     with pytest.raises(InvalidNetError, match="anchors"):
         apply("Proposal", TEXT.format(""), *_bottoms(2))

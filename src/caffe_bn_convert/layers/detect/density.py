@@ -33,6 +33,11 @@ class Density:
     down: float
     count: int
 
+    @property
+    def per_cell(self) -> int:
+        """So many boxes."""
+        return self.count**2
+
     def corners(self, y: Array, x: Array, image: tuple[int, int]) -> Array:
         """Corners relative to the picture (rows, columns, count², 4), float32, rounded as the fork does it.
 

@@ -10,7 +10,7 @@ import numpy as np
 from caffe_bn_convert.errors import UnsupportedError
 from caffe_bn_convert.export.elem_types import FLOAT
 from caffe_bn_convert.layers.base import Shapes, Source, require
-from caffe_bn_convert.layers.detect.output import DetectionOutput
+from caffe_bn_convert.layers.detect.output import FIELDS, DetectionOutput
 from caffe_bn_convert.net.dim import fixed
 
 if TYPE_CHECKING:
@@ -33,6 +33,7 @@ class DetectionOutputExtended(DetectionOutput):
     BOTTOMS = (3, 3)
     RESTRICTIONS = "two classes, the first is the background; shared locations as (N, rows, columns, 4·anchors)"
     WIDTH: ClassVar[int] = 10
+    KNOWN: ClassVar[tuple[str, ...]] = FIELDS
 
     cells: tuple[int, int] = (1, 1)
 

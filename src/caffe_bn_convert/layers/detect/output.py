@@ -29,6 +29,9 @@ FIELDS = (
     "variance_encoded_in_target", "confidence_threshold",
     "save_output_param", "visualize", "visualize_threshold", "save_file",
 )  # fmt: skip
+RATIOS = tuple(f"ratio{i}" for i in range(6))
+PARTS = ("nbottom", "no_permute", "ratio_permute", *RATIOS)
+"""The fields of synopsys-caffe that tell how its bottoms are parted; it reads none of them where there are fewer than nbottom."""
 _HINT = (
     "{} numbers a box are TextBoxes++'s: write use_polygon: {} in detection_output_param, or give "
     "--dialect DetectionOutput={}"
@@ -65,7 +68,7 @@ class DetectionOutput(Layer):
     BOTTOMS = (3, 5)
     NUMBERS: ClassVar[int] = 4
     WIDTH: ClassVar[int] = 7
-    KNOWN: ClassVar[tuple[str, ...]] = FIELDS
+    KNOWN: ClassVar[tuple[str, ...]] = (*FIELDS, *PARTS)
 
     name: str
     classes: int
@@ -83,19 +86,23 @@ class DetectionOutput(Layer):
         """Reads ``detection_output_param``."""
         p = source.detection_output_param
         only(p, (*cls.KNOWN, "objectness_score") if source.bottoms > 3 else cls.KNOWN)
+        open_ = source.bottoms == 4 and not p.HasField("objectness_score")
+        refined = source.bottoms > 3 if not open_ else False if p.visualize else None
+        require(source.bottoms < 5 or p.share_location, "RefineDet's DetectionOutput has shared locations")
+        return cls.of(source.definition.name, p, refined=refined)
+
+    @classmethod
+    def of(cls, name: str, p: Any, *, refined: bool | None) -> Self:
+        """From ``detection_output_param``, once it is known whose it is."""
         nms = p.nms_param
         only(nms, ("nms_threshold", "top_k", "eta"))
         require(p.num_classes > 0, "detection_output_param needs num_classes")
         require(nms.nms_threshold >= 0, "nms_threshold must not be negative")
         require(0 < nms.eta <= 1, "eta must be above 0 and at most 1")
-        background = cls.background_of(p)
-        open_ = source.bottoms == 4 and not p.HasField("objectness_score")
-        refined = source.bottoms > 3 if not open_ else False if p.visualize else None
-        require(source.bottoms < 5 or p.share_location, "RefineDet's DetectionOutput has shared locations")
         least = p.confidence_threshold if p.HasField("confidence_threshold") else LOWEST
         top_k = nms.top_k if nms.HasField("top_k") else -1
         return cls(
-            source.definition.name, p.num_classes, p.share_location, background, _code(p),
+            name, p.num_classes, p.share_location, cls.background_of(p), _code(p),
             p.variance_encoded_in_target, p.keep_top_k, Suppression(nms.nms_threshold, nms.eta, top_k, least),
             p.objectness_score, refined,
         )  # fmt: skip
@@ -208,7 +215,9 @@ class DetectionOutput(Layer):
         if len(x) > 3:
             objects = e.slice(e.reshape(x[3].name, x[3].shape, (images, priors, 2)), [1], [2], [2])
             unlikely = e.op("Less", objects, e.constant(self.objectness, "objectness_score"))
-            scores = e.op("Where", unlikely, e.constant(0.0, "zero"), scores)
+            # What is likely nothing is class 0, whatever class is the background.
+            nothing = e.constant([float(label == 0) for label in self._labels()], "nothing")
+            scores = e.op("Where", unlikely, nothing, scores)
         return str(e.op("Transpose", scores, perm=[0, 2, 1]))
 
     def _foreground(self, e: Emitter, value: str) -> str:

@@ -1,9 +1,10 @@
 """PriorBox: the default boxes of one feature map, a constant (prior_box_layer.cpp of the SSD branch).
 
-Three forks put several boxes of each size into a cell, where SSD has one. TextBoxes++ (its prior_box_layer.cpp) with
+Other forks put several boxes of each size into a cell, where SSD has one. TextBoxes++ (its prior_box_layer.cpp) with
 ``denser_prior_boxes`` has a second one on the cell's lower edge. OpenCV's reader of Caffe (prior_box_layer.cpp of its
 module dnn), for which TextBoxes' nets are rewritten, is told the places by ``offset_h`` and ``offset_w``. FaceBoxes' has
-``fixed_size`` and ``density``: :mod:`caffe_bn_convert.layers.detect.density`.
+``fixed_size`` and ``density``: :mod:`caffe_bn_convert.layers.detect.density`. synopsys-caffe's has other orders:
+:mod:`caffe_bn_convert.layers.detect.listed`.
 """
 
 from __future__ import annotations
@@ -15,6 +16,8 @@ import numpy as np
 
 from caffe_bn_convert.layers.base import Layer, Shapes, Source, require
 from caffe_bn_convert.layers.detect.density import densities
+from caffe_bn_convert.layers.detect.listed import FIELDS as LISTED
+from caffe_bn_convert.layers.detect.listed import given_sides, in_order, is_listed
 from caffe_bn_convert.layers.dialect import only, taken_for
 from caffe_bn_convert.net.dim import Shape, fixed, volume
 from caffe_bn_convert.net.limits import INT_MAX, check_constant
@@ -27,6 +30,7 @@ if TYPE_CHECKING:
     from caffe_bn_convert.caffe.blob import Blob
     from caffe_bn_convert.export.emitter import Emitter, Tensor
     from caffe_bn_convert.layers.detect.density import Density
+    from caffe_bn_convert.layers.detect.listed import Box
     from caffe_bn_convert.lint.finding import Finding
 
     Array = np.ndarray[Any, Any]
@@ -34,7 +38,7 @@ if TYPE_CHECKING:
 F32 = np.float32
 _FIELDS = (
     "min_size", "max_size", "aspect_ratio", "flip", "clip", "variance", "img_size", "img_h", "img_w", "step", "step_h",
-    "step_w", "offset", "denser_prior_boxes", "offset_h", "offset_w", "fixed_size", "fixed_ratio", "density",
+    "step_w", "offset", "denser_prior_boxes", "offset_h", "offset_w", "fixed_size", "fixed_ratio", "density", *LISTED,
 )  # fmt: skip
 TEXTBOXES, OPENCV, FACEBOXES = "TextBoxes++'s PriorBox", "OpenCV's PriorBox", "FaceBoxes' PriorBox"
 
@@ -50,13 +54,15 @@ class PriorBox(Layer):
         step: pixels from cell to cell, down and across, None for picture through map.
         offsets: where in a cell the boxes of each size are centred, down and across, in cells.
         whose: the fork's whose it is, where it is not SSD's, and what told.
-        dense: FaceBoxes' boxes, instead of those of ``sizes``.
+        dense: FaceBoxes' or synopsys-caffe's boxes, instead of those of ``sizes``.
+        y_first: whether corners are y, x.
     """
 
     BOTTOMS = (2, 2)
     RESTRICTIONS = (
-        "SSD's; TextBoxes++'s with denser_prior_boxes; OpenCV's with offset_h and offset_w; FaceBoxes' with fixed_size; a "
-        "constant, so the sizes of both bottoms must be fixed"
+        "SSD's; TextBoxes++'s with denser_prior_boxes; OpenCV's with offset_h and offset_w; FaceBoxes' with fixed_size; "
+        "synopsys-caffe's with tf, keras, yx_order, faceboxes or box_width; a constant, so the sizes of both bottoms must be "
+        "fixed"
     )
 
     sizes: tuple[tuple[float, float | None], ...]
@@ -67,7 +73,8 @@ class PriorBox(Layer):
     step: tuple[float, float] | None
     offsets: tuple[tuple[float, float], ...]
     whose: tuple[str, str] | None = None
-    dense: tuple[Density, ...] = ()
+    dense: tuple[Density | Box, ...] = ()
+    y_first: bool = False
 
     @classmethod
     def read(cls, source: Source) -> Self:
@@ -86,6 +93,13 @@ class PriorBox(Layer):
         elif p.denser_prior_boxes:
             offsets, whose = (*offsets, (1.0, p.offset)), (TEXTBOXES, "by denser_prior_boxes")
         clip, ratios = p.clip if p.HasField("clip") else opencv, _ratios(p)
+        if is_listed(p):
+            mixed = whose or p.fixed_size or p.fixed_ratio or p.density
+            told = f"by {' and '.join(name for name in LISTED if getattr(p, name))}"
+            require(not mixed, f"told {told} it is synopsys-caffe's, the other fields are another fork's")
+            boxes = given_sides(p) if p.box_width or p.box_height else in_order(p, _sizes(p, cut=True), ratios)
+            whose = ("synopsys-caffe's PriorBox", told)
+            return cls((), ratios, variance, clip, image_of(p), step_of(p), offsets, whose, boxes, p.yx_order)
         if p.fixed_size or p.fixed_ratio or p.density:
             require(whose is None, "fixed_size and density are FaceBoxes', the other fields another fork's")
             whose, dense = (FACEBOXES, "by fixed_size and density"), densities(p, ratios)
@@ -99,7 +113,7 @@ class PriorBox(Layer):
 
     def _per_cell(self) -> int:
         if self.dense:
-            return sum(some.count**2 for some in self.dense)
+            return sum(some.per_cell for some in self.dense)
         return len(self.offsets) * self._sizes_per_cell()
 
     def _sizes_per_cell(self) -> int:
@@ -123,6 +137,7 @@ class PriorBox(Layer):
     def boxes(self, cells: tuple[int, int], image: tuple[int, int]) -> Array:
         """Corners (rows, columns, …, 4), float32; computed and rounded in the order that Caffe does it."""
         corners = self._dense(cells, image) if self.dense else self._each_size(cells, image)
+        corners = corners[..., [1, 0, 3, 2]] if self.y_first else corners
         return np.clip(corners, F32(0), F32(1)) if self.clip else corners
 
     def _dense(self, cells: tuple[int, int], image: tuple[int, int]) -> Array:

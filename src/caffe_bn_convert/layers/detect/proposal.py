@@ -3,21 +3,19 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
-from caffe_bn_convert.errors import UnsupportedError
 from caffe_bn_convert.export.elem_types import FLOAT
 from caffe_bn_convert.layers.base import Shapes, Source, require
 from caffe_bn_convert.layers.detect.anchored import Anchored, rows
 from caffe_bn_convert.layers.detect.anchors import anchors
+from caffe_bn_convert.layers.detect.counted import CountedProposal
 from caffe_bn_convert.layers.detect.greedy import suppressed
 from caffe_bn_convert.layers.dialect import only
 from caffe_bn_convert.net.dim import Symbol, fixed, volume
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-
-    from typing_extensions import Self
 
     from caffe_bn_convert.caffe.blob import Blob
     from caffe_bn_convert.export.emitter import Emitter, Tensor
@@ -37,7 +35,10 @@ class Proposal(Anchored):
         drops: whether small boxes are dropped; otherwise their score becomes 0.
     """
 
-    RESTRICTIONS = "one image; fixed height and width; which of equal scores comes first is undefined in Caffe"
+    RESTRICTIONS = (
+        "OpenVINO's; synopsys-caffe's without ratio and scale; one image; fixed height and width; which of equal scores comes "
+        "first is undefined in Caffe, and for synopsys-caffe's, what follows where the best pre_nms_topn do not fill max_rois"
+    )
     TOLD: ClassVar[str] = "by its fields"
 
     name: str
@@ -48,15 +49,12 @@ class Proposal(Anchored):
     drops: bool
 
     @classmethod
-    def read(cls, source: Source) -> Self:
-        """Reads ``proposal_param``.
-
-        Raises:
-            UnsupportedError: it is of another fork than OpenVINO's, caffe-windows and PVANet.
-        """
+    def read(cls, source: Source) -> Any:
+        """Reads ``proposal_param``: a :class:`Proposal`, or synopsys-caffe's where it has no ``ratio`` and ``scale``."""
         p = source.proposal_param
-        if not p.ratio or not p.scale:
-            raise UnsupportedError("proposal_param without ratio and scale is of a fork whose rules are not known")
+        if not p.ratio and not p.scale:
+            return CountedProposal.read(source)
+        require(bool(p.ratio and p.scale), "ratio and scale go together")
         only(
             p, ("feat_stride", "base_size", "min_size", "ratio", "scale", "pre_nms_topn", "post_nms_topn", "nms_thresh")
         )

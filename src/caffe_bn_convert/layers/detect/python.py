@@ -32,7 +32,8 @@ class Python(Layer):
     RESTRICTIONS = (
         "rpn.proposal_layer of py-faster-rcnn and R-FCN, pylayer.proposal_layer, mask_layer and stage_bridge_layer of MNC and "
         "SSH.layers.proposal_layer of SSH, with the settings for testing of their configuration; "
-        "layers.text_proposal_layer of CTPN; synopsys-caffe's shape.TensorShape, eltwise.Eltwise and reshape.Reshape; "
+        "layers.text_proposal_layer of CTPN; synopsys-caffe's shape.TensorShape, eltwise.Eltwise, reshape.Reshape, "
+        "yolov2.darknet_reorg and pad.PadTensor; "
         "ENet's spatial_dropout.SpatialDropoutLayer; without bottoms an input"
     )
 

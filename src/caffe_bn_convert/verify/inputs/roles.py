@@ -65,12 +65,12 @@ def _scale(reader: LayerDefinition) -> float:
 
 
 def priors(rng: np.random.Generator, shape: tuple[int, ...], _reader: LayerDefinition) -> Array:
-    """What PriorBox makes: boxes with corners in order, then their variances."""
+    """What PriorBox makes: boxes with corners in order, then their variances, if there is room for them."""
     count = shape[-1] // 4
     centre, half = rng.uniform(0.1, 0.9, (count, 2)), rng.uniform(0.02, 0.2, (count, 2))
     boxes = np.concatenate([centre - half, centre + half], axis=1).reshape(-1)
     variances = np.tile([0.1, 0.1, 0.2, 0.2], count)
-    return np.broadcast_to(np.stack([boxes, variances]), shape).copy()
+    return np.broadcast_to(np.stack([boxes, variances])[: shape[-2] if len(shape) > 1 else 1], shape).copy()
 
 
 def scores(rng: np.random.Generator, shape: tuple[int, ...], _reader: LayerDefinition) -> Array:
@@ -146,7 +146,12 @@ def role_of(net: NetDefinition, blob: str) -> tuple[str, Role, LayerDefinition] 
 
 
 def _position(layer: LayerDefinition, index: int) -> int:
-    """Filter selects by its last bottom; for other layers the position is the index."""
-    if layer.type == "Filter" and index != len(layer.parameter.bottom) - 1:
+    """Filter selects by its last bottom, synopsys-caffe's DetectionOutput has several of each; else it is the index."""
+    count = len(layer.parameter.bottom)
+    if layer.type == "Filter" and index != count - 1:
         return 0
+    maps = layer.parameter.detection_output_param.nbottom
+    if layer.type == "DetectionOutput" and count >= max(maps, 3) and maps > 0:
+        kinds = ([1] * maps + [0] * maps + [2] * (maps if count == 3 * maps else 1) + [3] * count)[:count]
+        return kinds[index]
     return index

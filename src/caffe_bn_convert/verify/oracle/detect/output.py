@@ -12,13 +12,13 @@ from caffe_bn_convert.verify.oracle.fields import fields
 from caffe_bn_convert.verify.oracle.layer import expect
 
 from .boxes import Suppression, decode, suppress
+from .parted import is_parted, joined
+from .tflite import tflite_output
 from .yolo import region_output
 
 if TYPE_CHECKING:
     from caffe_bn_convert.verify.oracle.fields import Fields
     from caffe_bn_convert.verify.oracle.layer import Array, Blobs, Layer
-
-_OTHER_DIALECTS = ("tflite_detection", "ratio_permute", "arm_conf_no_concat", "arm_loc_no_concat")
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,23 +147,28 @@ def detection_output(layer: Layer, bottoms: list[Array], _blobs: Blobs) -> list[
 
     Boxes are never clipped. Only if no image has a detection there is one row (image, -1, …) for each. With more
     bottoms it is RefineDet's: the fourth has the anchor refinement module's scores (background, object), the fifth its
-    locations. With one it is caffe-yolov2's, with ``use_polygon`` it is TextBoxes++'s.
+    locations. With one it is caffe-yolov2's, with ``use_polygon`` it is TextBoxes++'s, with ``nbottom`` of each
+    synopsys-caffe's.
     """
     if len(bottoms) == 1:
         return region_output(layer, bottoms[0])
-    expect(layer, bottoms, 3, 5)
     given = fields(layer, "detection_output_param")
-    other = [name for name in _OTHER_DIALECTS if given.has(name)]
-    if other or not given.flag("normalized", default=True):
-        raise UnsupportedError(f"detection_output_param.{(other or ['normalized'])[0]} is another fork's dialect")
+    if not given.flag("normalized", default=True):
+        raise UnsupportedError("detection_output_param.normalized is another fork's dialect")
+    if given.flag("tflite_detection", default=False):
+        return [tflite_output(given, bottoms).astype(layer.dtype)]
     options = _options(given)
     if options.shared and options.background == -1:
         # The shared boxes have the label -1: Caffe takes them for background, decodes none and aborts.
         raise InvalidNetError("DetectionOutput with share_location cannot have background_label_id -1")
+    parted = is_parted(given, len(bottoms))
+    if parted:
+        bottoms = joined(given, bottoms, options.classes, shared=options.shared)
+    expect(layer, bottoms, 3, 5)
     if given.has("use_polygon"):
         return _text(layer, bottoms, options, polygon=given.flag("use_polygon", default=True))
     _check(bottoms, options)
-    objectness, refinement = [*_refinement(given, bottoms), None, None][:2]
+    objectness, refinement = [*(bottoms[3:] if parted else _refinement(given, bottoms)), None, None][:2]
     if refinement is not None and not options.shared:
         raise UnsupportedError("RefineDet's DetectionOutput has shared locations")
     scores = _scores(options, bottoms[1], objectness, given.number("objectness_score", 0.01))

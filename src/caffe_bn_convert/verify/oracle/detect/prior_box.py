@@ -16,10 +16,8 @@ if TYPE_CHECKING:
     from caffe_bn_convert.verify.oracle.layer import Array, Blobs, Layer
 
 # What some forks add and give a meaning of their own: no rule here covers it.
-_OTHER_DIALECTS = (
-    "reduce_boxes", "p_type", "faceboxes", "box_width",
-    "box_height", "tf", "yx_order", "keras",
-)  # fmt: skip
+_OTHER_DIALECTS = ("reduce_boxes", "p_type")
+_SYNOPSYS = ("faceboxes", "tf", "keras", "yx_order")
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,6 +175,70 @@ def _by_faceboxes(given: Fields, bottoms: list[Array], dtype: np.dtype[np.generi
     return with_variances(np.concatenate([near, far], axis=-1), given)
 
 
+def _keras_ratios(given: Fields) -> list[float]:
+    """1, all ratios, then with ``flip`` all inverses; what is there to within 1e-6 does not come again."""
+    found, told = [1.0], given.numbers("aspect_ratio")
+    if given.flag("flip", default=True):
+        told = told + [float(np.float32(1 / ratio)) for ratio in told]
+    for ratio in told:
+        if all(abs(ratio - other) >= 1e-6 for other in found):
+            found.append(ratio)
+    return found
+
+
+def _squares(size: int, *, inset: bool, faces: bool) -> list[tuple[float, float, float, int, int]]:
+    if not faces:
+        return [(float(size), float(size), 0.05 if inset and size == 60 else 0.0, 0, 0)]
+    reach, pixels = {32: (2, 8), 64: (1, 16)}.get(size, (0, 0))
+    places = range(-reach, reach) if reach else range(1)
+    return [(float(size - 1), float(size - 1), 0.0, j * pixels, i * pixels) for i in places for j in places]
+
+
+def _synopsys_boxes(given: Fields) -> list[tuple[float, float, float, int, int]]:
+    """What the loops of the fork write for a cell: width, height, ``inset``, and how far the centre is moved in x and y."""
+    if given.has("box_width"):
+        widths, heights = given.numbers("box_width"), given.numbers("box_height")
+        if len(widths) != len(heights):
+            raise InvalidNetError("there must be as many box_width as box_height")
+        return [(width, height, 0.0, 0, 0) for width, height in zip(widths, heights, strict=True)]
+    tf, keras, faces = (given.flag(name, default=False) for name in ("tf", "keras", "faceboxes"))
+    small, large = given.numbers("min_size"), given.numbers("max_size")
+    if not small or (large and len(large) != len(small)):
+        raise InvalidNetError("PriorBox needs min_size, and as many max_size as min_size or none")
+    written: list[tuple[float, float, float, int, int]] = []
+    for index, exact in enumerate(small):
+        size = int(exact)
+        square = _squares(size, inset=tf and not keras, faces=faces and not keras)
+        mean = []
+        if large:
+            side = float(np.float32(np.sqrt(float(size * int(large[index])))))
+            mean = [(side, side, 0.0, 0, 0)]
+        rest = []
+        for ratio in _keras_ratios(given) if keras else ratios(given):
+            if abs(ratio - 1) >= 1e-6:
+                root = float(np.sqrt(np.float32(ratio)))
+                rest.append((float(np.float32(size * root)), float(np.float32(size / root)), 0.0, 0, 0))
+        written += mean + square + rest if keras else square + rest + mean if tf else square + mean + rest
+    room = 21 if faces and len(small) == 3 else len(small) * len(_keras_ratios(given) if keras else ratios(given))
+    if len(written) != room + len(large):
+        raise InvalidNetError(f"the fork writes {len(written)} boxes into room for {room + len(large)}")
+    return written
+
+
+def _by_synopsys(given: Fields, bottoms: list[Array], dtype: np.dtype[np.generic]) -> list[Array]:
+    """synopsys-caffe's (its prior_box_layer.cpp): orders of TensorFlow and Keras, given sides, FaceBoxes' places, y first."""
+    cells, boxes = grid(given, bottoms, given.number("offset", 0.5)), []
+    for width, height, inset, right, down in _synopsys_boxes(given):
+        x = (cells.centre_x + np.float32(right)).astype(np.float64)[None, :]
+        y = (cells.centre_y + np.float32(down)).astype(np.float64)[:, None]
+        corners = [(x - width / 2) / cells.width + inset, (y - height / 2) / cells.height + inset]
+        corners += [(x + width / 2) / cells.width - inset, (y + height / 2) / cells.height - inset]
+        if given.flag("yx_order", default=False):
+            corners = [corners[1], corners[0], corners[3], corners[2]]
+        boxes.append(np.stack(np.broadcast_arrays(*corners), axis=-1).astype(dtype))
+    return with_variances(np.stack(boxes, axis=2), given)
+
+
 def prior_box(layer: Layer, bottoms: list[Array], _blobs: Blobs) -> list[Array]:
     """``PriorBox``: per cell and min_size its square, the square of the mean with max_size, then the ratios.
 
@@ -191,6 +253,8 @@ def prior_box(layer: Layer, bottoms: list[Array], _blobs: Blobs) -> list[Array]:
         return _by_opencv(given, bottoms, layer.dtype)
     if given.has("fixed_size") or given.has("fixed_ratio") or given.has("density"):
         return _by_faceboxes(given, bottoms, layer.dtype)
+    if given.has("box_width") or any(given.flag(name, default=False) for name in _SYNOPSYS):
+        return _by_synopsys(given, bottoms, layer.dtype)
     where, sizes = grid(given, bottoms, given.number("offset", 0.5)), _sizes(given, whole=True)
     boxes = boxes_on(where, sizes, layer.dtype)
     if given.flag("denser_prior_boxes", default=False):

@@ -10,9 +10,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from caffe_bn_convert.errors import InvalidNetError, UnsupportedError
+from caffe_bn_convert.errors import InvalidNetError
 from caffe_bn_convert.verify.oracle.fields import fields
 from caffe_bn_convert.verify.oracle.layer import expect
+
+from .counted import counted_proposal
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -106,13 +108,16 @@ def propose(options: Options, bottoms: list[Array]) -> list[Array]:
 def proposal(layer: Layer, bottoms: list[Array], _blobs: Blobs) -> list[Array]:
     """``Proposal`` (proposal_layer.cpp): bottoms scores, deltas and image info; tops (image, x1, y1, x2, y2) and scores.
 
-    Which of equal scores comes first is undefined in Caffe; boxes below ``min_size`` stay, with score 0.
+    Which of equal scores comes first is undefined in Caffe; boxes below ``min_size`` stay, with score 0. Without ``ratio``
+    and ``scale`` it is synopsys-caffe's.
     """
     expect(layer, bottoms, 3)
     given = fields(layer, "proposal_param")
     ratios, scales = given.numbers("ratio"), given.numbers("scale")
+    if not ratios and not scales:
+        return [top.astype(layer.dtype) for top in counted_proposal(given, bottoms)]
     if not ratios or not scales:
-        raise UnsupportedError("proposal_param without ratio and scale is another fork's dialect")
+        raise InvalidNetError("Proposal takes ratio and scale, or neither")
     options = Options(
         stride=given.integer("feat_stride", 16),
         anchors=anchors(given.integer("base_size", 16), ratios, scales),

@@ -1,4 +1,4 @@
-"""Classes of Python layers of synopsys-caffe (python/shape.py, eltwise.py, reshape.py) and ENet; nothing is run."""
+"""Classes of Python layers of synopsys-caffe (python/shape.py, eltwise.py, reshape.py, yolov2.py, pad.py) and of ENet."""
 
 from __future__ import annotations
 
@@ -65,10 +65,47 @@ def spatial_dropout(layer: Layer, bottoms: list[Array]) -> list[Array]:
     return [bottoms[0] if phase.group(1) == "TRAIN" else bottoms[0] * layer.dtype.type(1 / (1 - float(p.group(1))))]
 
 
+def darknet_reorg(layer: Layer, bottoms: list[Array]) -> list[Array]:
+    """``yolov2.darknet_reorg`` by the loops of ``darknet.reorg``, stride 2.
+
+    The picture is read as if it were C/4 × 2H × 2W: cell (k, y, x) of the first shape gets the one at (k mod C/4,
+    2y + row, 2x + column), where row and column are those of k ÷ C/4. That memory is 4C × H/2 × W/2.
+    """
+    expect(layer, bottoms, 1)
+    n, c, h, w = bottoms[0].shape
+    if c % 4 or h % 2 or w % 2:
+        raise InvalidNetError(f"darknet_reorg takes channels in fours and even sides, not {bottoms[0].shape}")
+    k, y, x = np.ogrid[:c, :h, :w]
+    offset, depth = np.divmod(k, c // 4)
+    found = bottoms[0].reshape(n, c // 4, 2 * h, 2 * w)[:, depth, 2 * y + offset // 2, 2 * x + offset % 2]
+    return [found.reshape(n, 4 * c, h // 2, w // 2)]
+
+
+def pad_tensor(layer: Layer, bottoms: list[Array]) -> list[Array]:
+    """``pad.PadTensor``: ``numpy.pad`` of height and width."""
+    expect(layer, bottoms, 1)
+    text = layer.parameter.python_param.param_str
+    sides = [re.search(rf"['\"]pad_{side}['\"]\s*:\s*['\"]?(\d+)", text) for side in "tblr"]
+    mode = re.search(r"['\"]pad_mode['\"]\s*:\s*['\"](\w+)['\"]", text)
+    top, bottom, left, right = (int(side.group(1)) if side else -1 for side in sides)
+    if mode is None or min(top, bottom, left, right) < 0 or bottoms[0].ndim != 4:
+        raise InvalidNetError("PadTensor takes 4-D blobs, pad_t, pad_b, pad_l and pad_r from 0 on and pad_mode")
+    pairs = ((0, 0), (0, 0), (top, bottom), (left, right))
+    if mode.group(1) == "constant":
+        return [np.pad(bottoms[0], pairs)]
+    if mode.group(1) == "edge":
+        return [np.pad(bottoms[0], pairs, mode="edge")]
+    if mode.group(1) == "reflect":
+        return [np.pad(bottoms[0], pairs, mode="reflect")]
+    raise InvalidNetError(f"pad_mode {mode.group(1)} of PadTensor")
+
+
 PYTHON_CLASSES = {
     ("shape", "TensorShape"): tensor_shape,
     ("eltwise", "Eltwise"): eltwise,
     ("reshape", "Reshape"): reshape,
     ("spatial_dropout", "SpatialDropoutLayer"): spatial_dropout,
+    ("yolov2", "darknet_reorg"): darknet_reorg,
+    ("pad", "PadTensor"): pad_tensor,
 }
 """By module and class."""
