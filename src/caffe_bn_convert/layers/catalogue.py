@@ -114,7 +114,8 @@ _MARGIN = "it widens margins by the labels, for training; --until the blob that 
 NOT_SUPPORTED: dict[str, str] = {
     "AffinityLoss": _TRAINING,
     "AnchorEmbeddingExtractor": _TRAINING,
-    "CROP": "FCN's old Crop works its offset out from the layers before it; write a Crop with axis and offset",
+    "CROP": "FCN's Crop works its offset out from the layers between its bottoms, and one of these tells no places; write a "
+    "Crop with axis and offset",
     "DetectNetTransformation": "it prepares pictures and labels for training; --as-deploy leaves it out",
     "DomainTransform": "its recursive filter is not rendered; --until the blob in front of it",
     "DenseCRF": "its filter in a permutohedral lattice has no rendering in standard operators; --until the blob in front",

@@ -148,6 +148,9 @@ class Crop(Layer):
     """
 
     BOTTOMS = (2, 2)
+    RESTRICTIONS = (
+        "not in place; FCN's CROP, and with --dialect Crop=fcn its Crop, where the layers between tell the offset"
+    )
 
     axis: int = 2
     offset: tuple[int, ...] = ()

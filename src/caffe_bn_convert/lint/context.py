@@ -21,6 +21,7 @@ from caffe_bn_convert.lint.finding import Finding
 from caffe_bn_convert.lint.place import layer_place
 from caffe_bn_convert.lint.wiring import Wiring, trace
 from caffe_bn_convert.net.build import InputShapes, read_layers
+from caffe_bn_convert.net.crops import with_offsets
 from caffe_bn_convert.net.losses import LEFT_OUT, name_losses
 from caffe_bn_convert.net.weights import Located, fit, locate
 
@@ -141,7 +142,7 @@ def read_context(net: NetDefinition, request: Request) -> Context:
     """
     written = upgrade(net)
     phase = phase_of(written, request.phase)
-    state = name_losses(filter_state(written, phase, request.level, tuple(request.stages)))
+    state = with_offsets(name_losses(filter_state(written, phase, request.level, tuple(request.stages))))
     located = locate(state, request.sources)
     wiring = trace(state.layers)
     reader = _Reader(state, located, wiring, phase, request)

@@ -19,6 +19,7 @@ from caffe_bn_convert.layers import LAYERS
 from caffe_bn_convert.layers.base import Identity, Layer, SharedMemory, Source
 from caffe_bn_convert.layers.inputs import DataSource
 from caffe_bn_convert.lint.finding import Finding
+from caffe_bn_convert.net.crops import of_two_meanings, with_offsets
 from caffe_bn_convert.net.dim import volume
 from caffe_bn_convert.net.ir import Graph, Node
 from caffe_bn_convert.net.limits import check_blob, require_fillable
@@ -91,12 +92,14 @@ def build(
         UnsupportedError: types, parameters or fields without a rendering; all of them.
         InvalidNetError: Caffe would refuse the net or its weights.
     """
+    net = with_offsets(net)
     with at(Where(file=net.file)):
         try:
             typed, findings = read_layers(net, located, layers, phase)
         except ConversionError as error:
             error.problems += _misspelt(net, error.problems)
             raise
+        findings += [finding for _, finding in of_two_meanings(net.layers)]
         findings = [replace(finding, where=finding.where.filled(Where(file=net.file))) for finding in findings]
         wires = wire(net.layers, [isinstance(layer, DataSource) for layer in typed])
         builder = _Builder(net, inputs or InputShapes(), findings, weights_needed=weights_needed)

@@ -25,11 +25,13 @@ class Dialect:
         what: what it says, for the reader.
         block: the parameters that say so.
         fields: their values.
+        type: what the layer's type becomes, where the fork's has another name.
     """
 
     what: str
     block: str
     fields: Mapping[str, bool | int]
+    type: str = ""
 
 
 DIALECTS: dict[str, dict[str, Dialect]] = {
@@ -44,6 +46,10 @@ DIALECTS: dict[str, dict[str, Dialect]] = {
     "BN": {
         "segnet-inference": Dialect("SegNet's, scale and shift only", "bn_param", {"bn_mode": 1}),
         "segnet-learn": Dialect("SegNet's, by the statistics of the batch", "bn_param", {"bn_mode": 0}),
+    },
+    "Crop": {
+        "bvlc": Dialect("BVLC's: without offset it begins at 0", "crop_param", {"axis": 2}),
+        "fcn": Dialect("FCN's and HED's, which works its offset out", "crop_param", {}, "CROP"),
     },
     "Pooling": {
         "ceil": Dialect("BVLC's: the number of windows is rounded up", "pooling_param", {"round_mode": 0}),
@@ -111,4 +117,5 @@ def _spoken(layer: LayerDefinition, chosen: Mapping[str, str]) -> LayerDefinitio
     block = getattr(parameter, dialect.block)
     for key, value in dialect.fields.items():
         setattr(block, key, value)
+    parameter.type = dialect.type or parameter.type
     return replace(layer, parameter=parameter)

@@ -11,6 +11,7 @@ from caffe_bn_convert.export.save import written
 from caffe_bn_convert.net.wiring import wire
 from caffe_bn_convert.verify import failure, verify
 from caffe_bn_convert.verify.oracle import LAYERS
+from caffe_bn_convert.verify.oracle.crops import placed
 from caffe_bn_convert.verify.oracle.values import is_input, plan
 from caffe_bn_convert.verify.pictures import Front
 from caffe_bn_convert.verify.walk import Caffe
@@ -31,7 +32,7 @@ DYNAMIC = 64
 def caffe_of(conversion: Conversion) -> Caffe:
     """The parts of a conversion that stand before everything that is on trial."""
     rules = {**LAYERS, **conversion.oracle}
-    return Caffe(conversion.net, conversion.located.blobs, conversion.phase, rules)
+    return Caffe(placed(conversion.net), conversion.located.blobs, conversion.phase, rules)
 
 
 def ours(conversion: Conversion, options: Options) -> Options:

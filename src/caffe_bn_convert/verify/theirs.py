@@ -13,6 +13,7 @@ from caffe_bn_convert.errors import RefusedError, Where, at
 from caffe_bn_convert.net.losses import leave_out_losses, name_losses
 from caffe_bn_convert.net.weights import locate
 from caffe_bn_convert.verify.oracle import LAYERS
+from caffe_bn_convert.verify.oracle.crops import placed
 from caffe_bn_convert.verify.walk import Caffe
 
 if TYPE_CHECKING:
@@ -50,7 +51,7 @@ def caffe_of(
     net = name_losses(net) if keep_losses else leave_out_losses(net)[0]
     if not sources:
         _require_no_weights(net)
-    return Caffe(net, locate(net, sources).blobs, phase, {**LAYERS, **(oracle or {})})
+    return Caffe(placed(net), locate(net, sources).blobs, phase, {**LAYERS, **(oracle or {})})
 
 
 def _require_no_weights(net: NetDefinition) -> None:

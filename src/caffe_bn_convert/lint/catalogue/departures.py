@@ -4,7 +4,26 @@ from __future__ import annotations
 
 from caffe_bn_convert.lint.rule import Rule
 
+_WAY = """layer { name: "c" type: "Convolution" bottom: "data" top: "c"
+  convolution_param { num_output: 5 kernel_size: 3 pad: 20 } }
+layer { name: "crop" type: "Crop" bottom: "c" bottom: "data" top: "crop" %s}
+"""
 RULES = (
+    Rule(
+        code="CROP001",
+        name="crop-without-offset",
+        severity="error",
+        what="A Crop without crop_param, for which two versions of Caffe have two offsets.",
+        why="In the branch of Caffe with which FCN, HED and U-Net were trained, Crop works its offset out from the kernels, "
+        "strides and pads between its bottoms, so that the same pixels of the picture lie on each other. BVLC's Caffe has "
+        "begun at 0 since Crop came into it, unless crop_param tells an offset. Nothing in such a net says which it was "
+        "trained with, and the wrong one shifts the result.",
+        hint="--dialect Crop=fcn takes the offset that is worked out, --dialect Crop=bvlc 0; --allow CROP001 converts as BVLC's "
+        "Caffe runs it",
+        bad=_WAY % "",
+        good=_WAY % "crop_param { axis: 2 offset: 19 } ",
+        stops=True,
+    ),
     Rule(
         code="DROP001",
         name="dropout-samples-when-testing",

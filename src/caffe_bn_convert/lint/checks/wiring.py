@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from caffe_bn_convert.lint.finding import Finding
-from caffe_bn_convert.lint.place import field_place
+from caffe_bn_convert.lint.place import field_place, layer_place
+from caffe_bn_convert.net.crops import of_two_meanings
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -90,7 +92,15 @@ def same_names(context: Context) -> Iterator[Finding]:
             yield Finding("NET009", what, field_place(reading.definition, context.net, "name"))
 
 
-CHECKS = (found_while_reading, clashes, cannot_work_in_place, overwrites_the_input, unread, same_names)
+def crops_of_two_meanings(context: Context) -> Iterator[Finding]:
+    """CROP001."""
+    for layer, finding in of_two_meanings(context.net.layers):
+        yield replace(finding, where=layer_place(layer, context.net))
+
+
+CHECKS = (
+    found_while_reading, clashes, cannot_work_in_place, overwrites_the_input, unread, same_names, crops_of_two_meanings,
+)  # fmt: skip
 
 
 def _in_place(reading: Reading) -> str | None:
