@@ -60,6 +60,17 @@ def test_noise_is_nothing_at_test_time(tmp_path, kind, rest):
         cbc.convert(write_net(tmp_path, text)[0], phase="TRAIN")
 
 
+def test_a_margin_by_labels_is_nothing_at_test_time(tmp_path):
+    rest = "label_specific_add_param { bias: -0.4 transform_test: true }"
+    text = input_layer(2, 3) + input_layer(2, name="label") + layer("LabelSpecificAdd", "m", "data label", rest=rest)
+    text += layer("Power", "y", "m", rest="power_param { scale: 2 }")
+    x = values("data", 2, 3)
+    got = check_by_oracle(tmp_path, text, {"data": x, "label": np.array([1, 2], np.float32)})
+    np.testing.assert_array_equal(got["y"], 2 * x)
+    with pytest.raises(cbc.ConversionError, match="TRAIN phase"):
+        cbc.convert(write_net(tmp_path, text)[0], phase="TRAIN")
+
+
 def test_in_place(tmp_path):
     text = input_layer(2, 3, 7, 9) + layer("HardSwish", "h", "data", "data") + layer("Mish", "y", "data")
     check_by_oracle(tmp_path, text, {"data": values("data", 2, 3, 7, 9)})

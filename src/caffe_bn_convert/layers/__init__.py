@@ -49,7 +49,7 @@ LAYERS = Families(
         "resample": ("Interp", "Upsample", "UpsampleDarknet", "Reorg"),
         "roi": ("ROIPooling", "PSROIPooling", "ROIAlign", "ROIWarping"),
         "norm_forks": ("BN",),
-        "noise": ("Noise",),
+        "noise": ("LabelSpecificAdd", "Noise"),
         "smooth": ("HardSwish", "Mish", "SeLU", "SeLu"),
         "broadcast": ("Add", "Mul", "Maximum", "MaskPooling", "ChannelScale"),
         "axes": ("Squeeze", "Transpose", "Reverse", "Flip", "Gather", "CropCenter"),

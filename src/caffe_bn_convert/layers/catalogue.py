@@ -84,6 +84,7 @@ FORKS: dict[str, str] = {
     "SeLuDropout": "caffe_latte",
     "ChannelScale": "caffe-windows",
     "Flip": "caffe-windows",
+    "LabelSpecificAdd": "caffe-windows; OpenVINO",
     "Noise": "caffe-windows",
     "COLINEAR_CONVOLUTION": "exp_caffe",
     "Unpooling": "DeconvNet",
@@ -119,9 +120,7 @@ NOT_SUPPORTED: dict[str, str] = {
     "DetectNetTransformation": "it prepares pictures and labels for training; --as-deploy leaves it out",
     "DomainTransform": "its recursive filter is not rendered; --until the blob in front of it",
     "DenseCRF": "its filter in a permutohedral lattice has no rendering in standard operators; --until the blob in front",
-    **dict.fromkeys(
-        ("LabelSpecificAdd", "LabelSpecificMargin", "LabelSpecificRescale", "LargeMarginInnerProduct"), _MARGIN
-    ),
+    **dict.fromkeys(("LabelSpecificMargin", "LabelSpecificRescale", "LargeMarginInnerProduct"), _MARGIN),
     "MarginInnerProduct": _MARGIN,
     "MULTI_STAGE_MEANFIELD": "CRF-RNN's filter in a permutohedral lattice has no rendering in standard operators; --until "
     "the blob in front of it",

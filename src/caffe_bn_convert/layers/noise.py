@@ -1,8 +1,8 @@
-"""Noise of caffe-windows, which there is in training only (noise_layer.cpp of that fork)."""
+"""Layers of caffe-windows that do something in training only."""
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
 from caffe_bn_convert.errors import UnsupportedError
 from caffe_bn_convert.layers.base import Identity, Layer, Source
@@ -10,7 +10,7 @@ from caffe_bn_convert.layers.dialect import only
 
 
 class Noise(Layer):
-    """The identity at test time."""
+    """Noise that is added (noise_layer.cpp); the identity at test time."""
 
     RESTRICTIONS = "caffe-windows', TEST phase only (it is random in TRAIN)"
 
@@ -27,4 +27,29 @@ class Noise(Layer):
         return Identity()
 
 
-LAYERS: dict[str, type[Layer]] = {"Noise": Noise}
+class LabelSpecificAdd(Layer):
+    """A margin at the score that the label names (label_specific_add.cpp); at test time its first bottom.
+
+    ``transform_test`` asks for it at test time, but the fork takes that to be false when it tests.
+    """
+
+    BOTTOMS: ClassVar[tuple[int, int | None]] = (2, 2)
+    RESTRICTIONS = "TEST phase only; one top"
+
+    @classmethod
+    def read(cls, source: Source) -> Any:
+        """Reads ``label_specific_add_param``: an :class:`Identity`.
+
+        Raises:
+            UnsupportedError: the TRAIN phase, or another fork's fields.
+        """
+        p = source.label_specific_add_param
+        only(p, [field.name for field in p.DESCRIPTOR.fields])
+        if source.phase == "TRAIN":
+            raise UnsupportedError(
+                "it adds a margin by the labels in the TRAIN phase", hint="convert the net in the TEST phase"
+            )
+        return Identity()
+
+
+LAYERS: dict[str, type[Layer]] = {"Noise": Noise, "LabelSpecificAdd": LabelSpecificAdd}

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from . import shape
-from .activation import hard_swish, mish, noise, relu6, selu, selu_dropout
+from .activation import hard_swish, label_specific_add, mish, noise, relu6, selu, selu_dropout
 from .arithmetic import add, axpy, channel_scale, mask_pooling, maximum, mul
 from .bilinear_pooling import l2_normalize, signed_sqrt, sum_pooling
 from .colinear import colinear_convolution
@@ -41,6 +41,7 @@ LAYERS: dict[str, Rule] = {
     "GroupNorm": group_norm,
     "HardSwish": hard_swish,
     "L2Normalize": l2_normalize,
+    "LabelSpecificAdd": label_specific_add,
     "MaskPooling": mask_pooling,
     "Maximum": maximum,
     "Mish": mish,

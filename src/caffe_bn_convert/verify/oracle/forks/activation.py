@@ -66,3 +66,11 @@ def selu_dropout(layer: Layer, bottoms: list[Array], _blobs: Blobs) -> list[Arra
     if layer.phase != "TEST":
         raise UnsupportedError(f"{layer.parameter.type} is random in the TRAIN phase")
     return bottoms
+
+
+def label_specific_add(layer: Layer, bottoms: list[Array], _blobs: Blobs) -> list[Array]:
+    """``LabelSpecificAdd`` of caffe-windows (label_specific_add.cpp): a margin by the labels, which there is in training only."""
+    expect(layer, bottoms, 2)
+    if layer.phase != "TEST" or layer.tops != 1:
+        raise UnsupportedError("LabelSpecificAdd learns in the TRAIN phase; its second top is written there only")
+    return bottoms[:1]
