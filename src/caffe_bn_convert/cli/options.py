@@ -112,7 +112,8 @@ DIALECTS = click.option(
     multiple=True,
     callback=_dialects,
     metavar="LAYER|TYPE=NAME",
-    help="Whose of several layers of one name is meant, as in BatchNorm=nvidia; a wrong NAME lists them. Repeatable.",
+    help="Whose of several layers of one name is meant, as in BatchNorm=nvidia; docs/layers.md lists them, and so does a "
+    "wrong NAME. Repeatable.",
 )
 ALLOW = click.option(
     "--allow",

@@ -19,6 +19,12 @@ BVLC = "BVLC"
 """Berkeley's own, and so everyone's."""
 
 FORKS: dict[str, str] = {
+    # BVLC's, which forks have changed
+    "BatchNorm": "BVLC; NVIDIA; Intel; Xilinx; synopsys",
+    "Crop": "BVLC; FCN and HED",
+    "Pooling": "BVLC; NVIDIA; synopsys",
+    "PReLU": "BVLC; Intel",
+    "Reshape": "BVLC; synopsys",
     # of SSD and the detectors after it
     "AnnotatedData": "SSD",
     "VideoData": "SSD",

@@ -6,6 +6,7 @@ python -m caffe_bn_convert.layers.page > docs/layers.md
 from __future__ import annotations
 
 from caffe_bn_convert.layers.catalogue import CAFFE, FORMULA, NOT_SUPPORTED, Entry, entries
+from caffe_bn_convert.net.dialects import DIALECTS
 
 HEAD = f"""# Layer types
 
@@ -24,6 +25,15 @@ This page is made of the code: `make docs`.
 
 """
 
+MEANINGS = """
+## Dialects
+
+Blobs, shapes, bottoms and fields tell whose layer it is where forks disagree, and the log says which was taken. Where they
+leave it open, or tell it wrong, `--dialect TYPE=NAME` (for one layer `--dialect LAYER=NAME`) does.
+
+| type | name | what it says |
+|---|---|---|
+"""
 MISSING = """
 ## Not converted
 
@@ -39,7 +49,12 @@ def page() -> str:
     rows = [_row(entry) for entry in entries()]
     table = "| type | whose | restrictions | ONNX operators | from opset | held to |\n|---|---|---|---|---|---|\n"
     missing = [f"| {name} | {reason} |\n" for name, reason in sorted(NOT_SUPPORTED.items(), key=lambda i: i[0].lower())]
-    return HEAD + table + "".join(rows) + (MISSING + "".join(missing) if missing else "")
+    told = [
+        f"| {kind} | {name} | {dialect.what} |\n"
+        for kind, of in sorted(DIALECTS.items())
+        for name, dialect in of.items()
+    ]
+    return HEAD + table + "".join(rows) + MEANINGS + "".join(told) + (MISSING + "".join(missing) if missing else "")
 
 
 def _row(entry: Entry) -> str:
