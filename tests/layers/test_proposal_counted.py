@@ -98,6 +98,7 @@ def test_it_is_told_and_proven(tmp_path):
         ("max_rois: 0", "max_rois and pre_nms_topn must be above 0"),
         ("post_nms_topn: 100", 'the field "post_nms_topn"'),
         ("base_size: 8", 'the field "base_size"'),
+        ("rpn_nms_thresh: -0.5", "rpn_nms_thresh -0.5 leaves one box only"),
         ("anchor_scale: 1", "3 boxes need 6 scores"),
     ],
 )

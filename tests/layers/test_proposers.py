@@ -67,6 +67,15 @@ def faces(inputs, stride, base, ratios, scales):
     [
         ("{'feat_stride': 16,'scales': [4,8], 'ratios':[1,]}", 16, 16, [1], [4, 8]),
         ("'feat_stride': 8", 8, 16, [0.5, 1.0, 2.0], [8, 16, 32]),
+        ("{feat_stride: 8, scales: [.5, 2.,], ratios: [1]}", 8, 16, [1], [0.5, 2]),
+        # The end of a longer key is none.
+        (
+            "{'old_feat_stride': 4, 'feat_stride': 8, 'my_scales': [3], 'base_size_of': 3}",
+            8,
+            16,
+            [0.5, 1.0, 2.0],
+            [8, 16, 32],
+        ),
         # 22.5 is rounded to 22; 49 through 20 is 2.
         ("{feat_stride: 8, base_size: 32, ratios: [0.5, 1.5], scales: [0.5, 1]}", 8, 32, [0.5, 1.5], [0.5, 1]),
         ("{feat_stride: 8, base_size: 7, scales: !!python/tuple [1], ratios: [20, 1]}", 8, 7, [20, 1], [1]),
@@ -149,6 +158,11 @@ def test_both_are_proven(tmp_path):
     [
         (net(FACES, "{feat_stride: 16, scales: [1, x]}", 3), "scales in param_str .* list of numbers"),
         (net(FACES, "{feat_stride: 16, base_size: 16.5}", 9), "must have base_size, above 0"),
+        (net(FACES, "{feat_stride: 16, scales: [1..2, 4]}", 6), "scales in param_str .* list of numbers"),
+        (net(FACES, "{feat_stride: 16, scales: [1 2]}", 6), "scales in param_str .* list of numbers"),
+        (net(FACES, "{feat_stride: 16, base_size: 99999999999}", 9), "must have base_size, above 0 and at most"),
+        (net(FACES, "{feat_stride: 99999999999999999999}", 9), "must have feat_stride, above 0 and at most"),
+        (net(FACES, "{feat_stride: 16, base_size: 4, ratios: [64, 1]}", 6), "a box without width or height"),
         (net(FACES, "{feat_stride: 0}", 9), "must have feat_stride, above 0"),
         (net(FACES, "{feat_stride: 16}", 8), "9 boxes need 18 scores"),
         (net(TEXT, "feat_stride: 16", 10, 4), "deltas of 1x20x5x7"),

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
+from caffe_bn_convert.errors import UnsupportedError
 from caffe_bn_convert.layers.base import Layer, Shapes, require
 from caffe_bn_convert.layers.dialect import taken_for
 from caffe_bn_convert.net.dim import fixed, show, volume
@@ -23,8 +24,25 @@ if TYPE_CHECKING:
 
 
 def rows(boxes: Any) -> Boxes:
-    """An array of boxes, to be kept in a layer."""
+    """An array of boxes, to be kept in a layer.
+
+    Raises:
+        UnsupportedError: a side was rounded to 0.
+    """
+    if not (boxes[:, 2:] - boxes[:, :2] + 1 > 0).all():
+        raise UnsupportedError("its ratios make a box without width or height, as sides are rounded to whole pixels")
     return tuple((float(a), float(b), float(c), float(d)) for a, b, c, d in boxes)
+
+
+def allowed_overlap(name: str, value: float) -> float:
+    """A threshold of the suppression.
+
+    Raises:
+        UnsupportedError: it is negative, and boxes that are apart would suppress each other.
+    """
+    if not value >= 0:
+        raise UnsupportedError(f"{name} {value:g} leaves one box only; it must be 0 or more")
+    return value
 
 
 @dataclass(frozen=True, slots=True)

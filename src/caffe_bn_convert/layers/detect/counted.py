@@ -9,7 +9,7 @@ import numpy as np
 
 from caffe_bn_convert.export.elem_types import BOOL, FLOAT, INT64
 from caffe_bn_convert.layers.base import Shapes, Source, require
-from caffe_bn_convert.layers.detect.anchored import Anchored, rows
+from caffe_bn_convert.layers.detect.anchored import Anchored, allowed_overlap, rows
 from caffe_bn_convert.layers.detect.anchors import anchors
 from caffe_bn_convert.layers.detect.greedy import suppressed
 from caffe_bn_convert.layers.dialect import only
@@ -62,7 +62,8 @@ class CountedProposal(Anchored):
         boxes = anchors(p.anchor_base_size, _told(p, "anchor_ratio", RATIOS), _told(p, "anchor_scale", SCALES))
         return cls(
             whose="synopsys-caffe's Proposal", anchors=rows(boxes), stride=p.feat_stride, tops=source.tops,
-            name=source.definition.name, smallest=p.rpn_min_size, most=p.max_rois, threshold=p.rpn_nms_thresh,
+            name=source.definition.name, smallest=p.rpn_min_size, most=p.max_rois,
+            threshold=allowed_overlap("rpn_nms_thresh", p.rpn_nms_thresh),
         )  # fmt: skip
 
     def shapes(self, bottoms: Shapes) -> Shapes:

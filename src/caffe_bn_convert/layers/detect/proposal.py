@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from caffe_bn_convert.export.elem_types import FLOAT
 from caffe_bn_convert.layers.base import Shapes, Source, require
-from caffe_bn_convert.layers.detect.anchored import Anchored, rows
+from caffe_bn_convert.layers.detect.anchored import Anchored, allowed_overlap, rows
 from caffe_bn_convert.layers.detect.anchors import anchors
 from caffe_bn_convert.layers.detect.counted import CountedProposal
 from caffe_bn_convert.layers.detect.greedy import suppressed
@@ -64,7 +64,7 @@ class Proposal(Anchored):
             whose="the C++ Proposal of OpenVINO's fork, caffe-windows and PVANet",
             anchors=rows(anchors(p.base_size, p.ratio, p.scale)), stride=p.feat_stride, tops=source.tops,
             name=source.definition.name, smallest=p.min_size, before=p.pre_nms_topn, after=p.post_nms_topn,
-            threshold=p.nms_thresh, drops=False,
+            threshold=allowed_overlap("nms_thresh", p.nms_thresh), drops=False,
         )  # fmt: skip
 
     def shapes(self, bottoms: Shapes) -> Shapes:

@@ -16,6 +16,7 @@ from caffe_bn_convert.layers.detect.anchored import Anchored, rows
 from caffe_bn_convert.layers.detect.anchors import anchors
 from caffe_bn_convert.layers.detect.proposal import Proposal
 from caffe_bn_convert.net.dim import volume
+from caffe_bn_convert.net.limits import INT_MAX
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from caffe_bn_convert.export.emitter import Emitter, Tensor
 
 RATIOS, SCALES = [0.5, 1.0, 2.0], [8.0, 16.0, 32.0]
+_KEY = r"(?<!\w){}['\"]?\s*:\s*"
 SETTINGS = "ProposalLayer with the settings for testing of its configuration"
 
 
@@ -134,10 +136,11 @@ def whole_number(text: str, name: str, default: int | None = None) -> int:
     Raises:
         InvalidNetError: there is none, and no default, or it is another thing.
     """
-    if name not in text and default is not None:
+    if default is not None and not _has(text, name):
         return default
-    found = re.search(name + r"['\"]?\s*:\s*(\d+)(?![\d.\w])", text)
-    require(found is not None and int(found.group(1)) > 0, f"param_str of ProposalLayer must have {name}, above 0")
+    found = re.search(_KEY.format(name) + r"([1-9]\d*)(?![\d.\w])", text)
+    fits = found is not None and int(found.group(1)) <= INT_MAX
+    require(fits, f"param_str of ProposalLayer must have {name}, above 0 and at most {INT_MAX}")
     return int(found.group(1)) if found else 0
 
 
@@ -147,10 +150,18 @@ def numbers(text: str, name: str, default: list[float]) -> list[float]:
     Raises:
         InvalidNetError: it is another thing.
     """
-    if name not in text:
+    if not _has(text, name):
         return default
-    found = re.search(name + r"['\"]?\s*:\s*(?:!!python/tuple\s*)?\[([\d\s.,]+)\]", text)
-    read = re.findall(r"\d+(?:\.\d*)?", found.group(1)) if found else []
-    given = [float(number) if "." in number else int(number) for number in read]
+    found = re.search(_KEY.format(name) + r"(?:!!python/tuple\s*)?\[([\d\s.,]+)\]", text)
+    read = [number.strip() for number in found.group(1).split(",")] if found else []
+    # A comma may follow the last one.
+    read = read[:-1] if read[1:] and not read[-1] else read
+    whole = all(re.fullmatch(r"[1-9]\d*|\d+\.\d*|\.\d+", number) for number in read)
+    given = [float(number) if "." in number else int(number) for number in read] if whole else []
     require(bool(given) and min(given) > 0, f"{name} in param_str of ProposalLayer must be a list of numbers above 0")
     return given
+
+
+def _has(text: str, name: str) -> bool:
+    """Whether the key is there, and not as the end of another one."""
+    return re.search(rf"(?<!\w){name}(?!\w)", text) is not None

@@ -34,17 +34,17 @@ def enumerated(base: int, ratios: Sequence[float], scales: Sequence[float]) -> A
 
 
 def _number(text: str, name: str, default: int = 0) -> int:
-    found = re.search(rf"{name}['\"]?\s*:\s*(\d+)\b(?!\.)", text)
-    if found is None and (name in text or not default):
+    found = re.search(rf"\b{name}['\"]?\s*:\s*(\d+)\b(?!\.)", text)
+    if found is None and (re.search(rf"\b{name}\b", text) or not default):
         raise InvalidNetError(f"ProposalLayer's param_str must have {name}")
     return int(found.group(1)) if found else default
 
 
 def _numbers(text: str, name: str, default: Sequence[float]) -> Sequence[float]:
     """A list of numbers; ``eval`` is not needed for these."""
-    if name not in text:
+    if not re.search(rf"\b{name}\b", text):
         return default
-    found = re.search(rf"{name}['\"]?\s*:\s*(?:!!python/tuple\s*)?\[([\d\s.,]+)\]", text)
+    found = re.search(rf"\b{name}['\"]?\s*:\s*(?:!!python/tuple\s*)?\[([\d\s.,]+)\]", text)
     if found is None:
         raise InvalidNetError(f"{name} in ProposalLayer's param_str must be a list of numbers")
     words = found.group(1).replace(",", " ").split()
