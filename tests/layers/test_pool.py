@@ -133,6 +133,17 @@ def test_same_as_tensorflow_pads(tmp_path, method, kernel, stride):
     np.testing.assert_allclose(got, pooled_same(x.astype(np.float64), method, kernel, stride), rtol=1e-5, atol=1e-6)
 
 
+@pytest.mark.parametrize("method", ["MAX", "AVE", "AVE_EXC_PAD"])
+@pytest.mark.parametrize("stride", [1, 2])
+def test_same_where_the_window_is_larger_than_the_image(tmp_path, method, stride):
+    """As behind the last maps of a detector; without pad_type such a window would not fit."""
+    rest = f"pooling_param {{ pool: {method} kernel_size: 5 stride: {stride} pad_type: 1 }}"
+    x = values("data", 2, 3, 1, 2)
+    text = input_layer(2, 3, 1, 2) + layer("Pooling", "y", rest=rest)
+    got = check_by_oracle(tmp_path, text, {"data": x})["y"]
+    np.testing.assert_allclose(got, pooled_same(x.astype(np.float64), method, 5, stride), rtol=1e-5, atol=1e-6)
+
+
 @pytest.mark.parametrize(
     ("rest", "message"),
     [

@@ -139,9 +139,10 @@ def pooling(layer: Layer, bottoms: list[Array], _blobs: Blobs) -> list[Array]:
     ends = None
     if top or bottom or left or right:
         pad, ends = (top, left), (bottom, right)
-    plane = planes(x, kernel, stride, pad, floor=_floors(layer), ends=ends)
     if given.integer("pad_type", 0) == 1:
         plane = _same(x, kernel, stride)
+    else:
+        plane = planes(x, kernel, stride, pad, floor=_floors(layer), ends=ends)
     method = _method(p)
     if method == "MAX":
         return list(masked_maximum(x, plane)) if layer.tops > 1 else [maximum(x, plane)]
