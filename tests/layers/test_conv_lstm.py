@@ -114,6 +114,13 @@ def test_the_input_ignored_and_a_weight_for_each_channel_of_the_cell(tmp_path):
     close(got["y"], unrolled(inputs["data"], inputs["cont"], None, [w[:, None, None] for w in cell])[0])
 
 
+def test_dynamic_time_and_batch(tmp_path):
+    dynamic = {"data": ("T", "N", *X[2:]), "cont": ("T", "N")}
+    inputs = given()
+    got = check_by_oracle(tmp_path, net(CONV % ""), inputs, {"y": BLOBS}, shapes=dynamic)
+    close(got["y"], unrolled(inputs["data"], inputs["cont"])[0])
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [
@@ -125,6 +132,10 @@ def test_the_input_ignored_and_a_weight_for_each_channel_of_the_cell(tmp_path):
         (net(CONV % "", "data cont h0"), "with a static input is not supported"),
         (net(CONV % "" + 'lstm_debug_param { expose: "c_t=1" }'), "with expose or"),
         (net(CONV % "", x=(3, 2, 60)), "must be time, batch, channels, height and width"),
+        (
+            net(CONV % "" + "lstm_debug_param { axis_hadamard: 5 num_axes_hadamard: 0 }"),
+            "axes behind time and batch",
+        ),
         (net(CONV % "" + "lstm_debug_param { axis_hadamard: 1 }"), "axes behind time and batch"),
     ],
 )

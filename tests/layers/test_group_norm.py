@@ -44,6 +44,7 @@ def test_in_place_behind_it_a_scale(tmp_path):
 def test_dynamic(tmp_path):
     text = input_layer(2, 6, 5, 7) + layer("GroupNorm", "y", rest="group_norm_param { group_num: 3 }")
     check_dynamic(tmp_path, text, {"N": 4, "H": 3}, data=("N", 6, "H", 7))
+    check_dynamic(tmp_path, text, {"N": 4, "H": 3, "W": 5}, data=("N", 6, "H", "W"))
 
 
 @pytest.mark.parametrize(

@@ -16,7 +16,7 @@ import onnx
 
 from caffe_bn_convert.errors import UnsupportedError
 from caffe_bn_convert.export.elem_types import FLOAT, FLOAT16
-from caffe_bn_convert.net.dim import Shape, Symbol, is_fixed, volume
+from caffe_bn_convert.net.dim import Shape, Symbol, is_fixed, show, volume
 from caffe_bn_convert.net.limits import check_computed
 
 if TYPE_CHECKING:
@@ -192,7 +192,7 @@ class Emitter:
             elif len([d for d in new if isinstance(d, Symbol) and d not in old]) == 1:
                 parts.append(self.ints([-1], "rest"))
             else:
-                raise UnsupportedError(f"a reshape to {new} with several dynamic axes is not possible")
+                raise UnsupportedError(f"a reshape to {show(new)} with several dynamic axes is not possible")
         return str(self.op("Concat", *parts, axis=0))
 
     def size(self, x: Tensor, axis: int) -> str:

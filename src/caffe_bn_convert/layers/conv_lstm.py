@@ -11,7 +11,7 @@ from caffe_bn_convert.export.elem_types import FLOAT
 from caffe_bn_convert.layers.base import Filler, Layer, Parameter, Shapes, Source, require
 from caffe_bn_convert.layers.conv import Window
 from caffe_bn_convert.layers.dialect import only, taken_for
-from caffe_bn_convert.net.dim import Shape, fixed, show, volume
+from caffe_bn_convert.net.dim import Shape, fixed, is_fixed, show, volume
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -172,7 +172,7 @@ class ConvLSTM(Layer):
     def _of_cell(self, gate: str, x: Shape) -> Parameter:
         axis, count = self.hadamard or (0, 0)
         require(
-            axis > 1 and axis + count <= 5, "axis_hadamard and num_axes_hadamard must be axes behind time and batch"
+            1 < axis < 5 and axis + count <= 5, "axis_hadamard and num_axes_hadamard must be axes behind time and batch"
         )
         return Parameter(
             f"{gate}_cell_weight", fixed((1, x[1], self.size, *x[3:])[axis : axis + count]), Filler(value=1.0)
@@ -228,7 +228,13 @@ class ConvLSTM(Layer):
         steps, plane = x.shape[:2], x.shape[3:]
         flat = e.reshape(x.name, x.shape, (volume(steps), *x.shape[2:]))
         gates = self.of_input.conv(e, flat, *weight)
-        return [e.reshape(gates, (volume(steps), 4 * self.size, *plane), (*steps, 4 * self.size, *plane))]
+        made = (*steps, 4 * self.size, *plane)
+        if not is_fixed(steps):
+            sizes = [e.size(x, axis) for axis in (0, 1, 3, 4)]
+            return [
+                e.op("Reshape", gates, e.op("Concat", *sizes[:2], e.ints([4 * self.size], "gates"), *sizes[2:], axis=0))
+            ]
+        return [e.reshape(gates, (volume(steps), 4 * self.size, *plane), made)]
 
     def _step(self, e: Emitter, gates: str, cont: str, cell: str, weights: list[str]) -> list[str]:
         """The states h and c, and h for the top."""

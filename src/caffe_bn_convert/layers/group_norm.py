@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from caffe_bn_convert.errors import UnsupportedError
 from caffe_bn_convert.layers.base import Layer, Shapes, Source, require
 from caffe_bn_convert.layers.dialect import taken_for
-from caffe_bn_convert.net.dim import fixed, volume
+from caffe_bn_convert.net.dim import fixed, is_fixed, volume
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -69,7 +69,10 @@ class GroupNorm(Layer):
         centred = e.op("Sub", value, e.reduce("Mean", value, [2], keepdims=True))
         variance = e.reduce("Mean", e.op("Mul", centred, centred), [2], keepdims=True)
         root = e.op("Sqrt", e.op("Add", variance, e.constant(self.eps, "eps")))
-        return [e.reshape(e.op("Div", centred, root), grouped, shape)]
+        normal = e.op("Div", centred, root)
+        if not is_fixed(shape):
+            return [e.op("Reshape", normal, e.op("Shape", x[0].name))]
+        return [e.reshape(normal, grouped, shape)]
 
 
 LAYERS: dict[str, type[Layer]] = {"GroupNorm": GroupNorm}
