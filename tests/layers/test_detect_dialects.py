@@ -231,6 +231,7 @@ def test_what_it_was_taken_for_is_told(tmp_path, text, whose):
         (prior_box(f"{SIZES} offset_h: 1"), "1 offset_h but 0 offset_w"),
         (prior_box(f"{SIZES} fixed_size: 32 density: 1"), "takes fixed_size or min_size"),
         (prior_box("fixed_size: 32"), "1 fixed_size but 0 density"),
+        (prior_box("fixed_size: 32 density: inf"), "density must be a whole number"),
         (prior_box("fixed_size: 32 density: 1.5"), "density must be a whole number"),
         (prior_box("fixed_size: 32 density: 2 fixed_ratio: [1, 2]"), "miscounts"),
         (prior_box("fixed_size: 32 density: 1 fixed_ratio: 1 aspect_ratio: 2"), "FaceBoxes takes either"),

@@ -76,7 +76,7 @@ def densities(p: Any, ratios: Sequence[float]) -> tuple[Density, ...]:
     told = f"there are {len(p.fixed_size)} fixed_size but {len(p.density)} density"
     require(len(p.density) == len(p.fixed_size), told)
     require(all(0 < size <= INT_MAX for size in p.fixed_size), f"fixed_size must be above 0 and at most {INT_MAX}")
-    require(all(d >= 1 and d == int(d) for d in p.density), "density must be a whole number above 0")
+    require(all(1 <= d <= INT_MAX and d == int(d) for d in p.density), "density must be a whole number above 0")
     require(
         not p.fixed_ratio or not p.aspect_ratio,
         "fixed_ratio and aspect_ratio are given together; FaceBoxes takes either",
