@@ -79,7 +79,7 @@ def test_pixels_are_shuffled_into_memory_of_their_own(tmp_path):
     np.testing.assert_array_equal(got["z"], 2 * x)
     told = cbc.convert(write_net(tmp_path, text)[0]).findings
     assert [finding.what for finding in told] == [
-        "taken for synopsys' Reshape, which shuffles pixels, by pixelshuffler"
+        "taken for Intel's and synopsys' Reshape, which shuffles pixels, by pixelshuffler"
     ]
 
 

@@ -24,7 +24,7 @@ FORKS: dict[str, str] = {
     "Crop": "BVLC; FCN and HED",
     "Pooling": "BVLC; NVIDIA; synopsys",
     "PReLU": "BVLC; Intel",
-    "Reshape": "BVLC; synopsys",
+    "Reshape": "BVLC; Intel; synopsys",
     # of SSD and the detectors after it
     "AnnotatedData": "SSD",
     "VideoData": "SSD",

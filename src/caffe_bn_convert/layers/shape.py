@@ -31,7 +31,7 @@ class Reshape(Layer):
         num_axes: how many axes are replaced; -1 is all, 0 inserts.
     """
 
-    RESTRICTIONS = "not in place, as in Caffe; synopsys' with pixelshuffler"
+    RESTRICTIONS = "not in place, as in Caffe; Intel's and synopsys' with pixelshuffler"
 
     dims: tuple[int, ...]
     axis: int = 0
@@ -39,7 +39,7 @@ class Reshape(Layer):
 
     @classmethod
     def read(cls, source: Source) -> Any:
-        """Reads ``reshape_param``; with ``pixelshuffler`` it is synopsys' and a :class:`PixelShuffle`."""
+        """Reads ``reshape_param``; with ``pixelshuffler`` it is Intel's or synopsys' and a :class:`PixelShuffle`."""
         p = source.reshape_param
         refuse_in_place(source)
         if p.pixelshuffler != 1:

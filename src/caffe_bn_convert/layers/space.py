@@ -1,4 +1,4 @@
-"""Layers of synopsys-caffe that trade channels for space: DepthToSpace, SpaceToDepth, and Reshape's ``pixelshuffler``."""
+"""Channels traded for space: DepthToSpace and SpaceToDepth of synopsys-caffe, its and Intel's Reshape with ``pixelshuffler``."""
 
 from __future__ import annotations
 
@@ -62,11 +62,11 @@ class DepthToSpace(Layer):
 
 @dataclass(frozen=True, slots=True)
 class PixelShuffle(DepthToSpace):
-    """Reshape with ``pixelshuffler`` (synopsys' reshape_layer.cpp), which looks at nothing else then."""
+    """Reshape with ``pixelshuffler`` (Intel's and synopsys' reshape_layer.cpp), which looks at nothing else then."""
 
     def findings(self, bottoms: Shapes, w: Sequence[Blob]) -> Iterable[Finding]:  # noqa: ARG002
         """DIA001."""
-        yield taken_for("synopsys' Reshape, which shuffles pixels", "by pixelshuffler")
+        yield taken_for("Intel's and synopsys' Reshape, which shuffles pixels", "by pixelshuffler")
 
 
 @dataclass(frozen=True, slots=True)
