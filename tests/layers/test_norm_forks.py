@@ -143,6 +143,22 @@ def test_eps_outside_of_the_root(tmp_path, scaled):
     assert dialect(tmp_path, text, blobs["y"]).startswith("taken for synopsys' BatchNorm")
 
 
+@pytest.mark.parametrize("fold", [True, False])
+def test_eps_outside_of_the_root_goes_into_a_convolution(tmp_path, fold):
+    x, weights = values("data", 2, C, 7, 9), values("w", C, C, 1, 1)
+    text = input_layer(2, C, 7, 9) + layer(
+        "Convolution", "c", rest=f"convolution_param {{ num_output: {C} kernel_size: 1 bias_term: false }}"
+    )
+    text += layer("BatchNorm", "y", "c", rest=f"batch_norm_param {{ {OUTSIDE} }}")
+    blobs = {"c": [weights], "y": [MEAN * FACTOR, VARIANCE * FACTOR, FACTOR]}
+    conversion = cbc.convert(*write_net(tmp_path, text, blobs), fold=fold, fold_conv=True, allow="all")
+    assert [node.op_type for node in conversion.to_onnx().graph.node] == ["Conv"]
+    got = check_by_oracle(tmp_path, text, {"data": x}, blobs, fold=fold, fold_conv=True)["y"]
+    made = np.einsum("oi,nihw->nohw", weights[:, :, 0, 0], x)
+    normal = (made - MEAN.reshape(C, 1, 1)) / (np.sqrt(VARIANCE.reshape(C, 1, 1)) + EPS)
+    np.testing.assert_allclose(got, normal, rtol=1e-4, atol=1e-5)
+
+
 def test_eps_outside_of_the_root_of_the_batchs_variance(tmp_path):
     x = values("data", 2, C, 7, 9)
     got = check_by_oracle(tmp_path, batch_norm(f"{OUTSIDE} use_global_stats: false"), {"data": x})["y"]
@@ -158,6 +174,13 @@ def test_learning_in_a_deployed_net_stops(tmp_path):
 def test_bad_variance_stops(tmp_path):
     with pytest.raises(cbc.RefusedError, match="BN009"):
         cbc.convert(*write_net(tmp_path, batch_norm(), {"y": [MEAN, -VARIANCE]}))
+
+
+@pytest.mark.filterwarnings("error")
+def test_bad_variance_stops_where_eps_is_outside(tmp_path):
+    """BN009 tells, and not NumPy."""
+    with pytest.raises(cbc.RefusedError, match="BN009"):
+        cbc.convert(*write_net(tmp_path, batch_norm(OUTSIDE), {"y": [MEAN, -VARIANCE, ONE]}))
 
 
 @pytest.mark.parametrize(

@@ -86,7 +86,8 @@ class BatchNorm(Layer):
         """Mean, and the variance and eps the root of whose sum is divided by, as ONNX has it."""
         mean, variance = statistics(w)
         if self.outside:
-            return mean, np.square(np.sqrt(variance) + self.eps), 0.0
+            with np.errstate(invalid="ignore"):  # BN009 tells of variances below 0
+                return mean, np.square(np.sqrt(variance) + self.eps), 0.0
         return mean, variance, self.eps
 
     def parameters(self, bottoms: Shapes) -> tuple[Parameter, ...]:
