@@ -47,6 +47,15 @@ def test_box_output(tmp_path, kind, options):
     assert len(wanted) > 4
 
 
+def test_a_score_on_the_threshold_counts(tmp_path):
+    maps = field_maps(1)
+    for m in maps:
+        m[:, :3] = np.round(m[:, :3] * 2) / 2
+    best = max(float((m[0, 1:3].max(axis=0) - m[0, 0]).max()) for m in maps)
+    wanted = check_rows(tmp_path, Box(FIELDS, fg=best, smallest=1), maps)
+    assert set(wanted[:, 5]) == {best}
+
+
 def test_equal_scores_the_later_box_is_the_better_one(tmp_path):
     maps = field_maps(1)
     for m in maps:

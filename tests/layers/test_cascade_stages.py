@@ -52,6 +52,23 @@ def test_frcnn_output(tmp_path, aware, kind, least, most, columns):
     assert len(wanted) > 1 or least > 1
 
 
+@pytest.mark.parametrize("kind", ["IOU", "IOMU", "IOFU"])
+def test_boxes_that_touch(tmp_path, kind):
+    """Those that share a column of pixels overlap in Cascade R-CNN, those that share a row do not."""
+    regions = [[0, 0, 0, 4, 9], [0, 4, 0, 8, 9], [0, 20, 0, 29, 4], [0, 20, 4, 29, 8]]
+    prob = np.array([[0.5, score] for score in (0.875, 0.75, 0.625, 0.5)], np.float32)
+    rest = (
+        f'frcnn_output_param {{ conf_thr: 0.5 iou_thr: 0.05 nms_type: "{kind}" }} bbox_reg_param {{ cls_aware: false }}'
+    )
+    text = input_layer(4, 2, name="p") + input_layer(4, 8, name="d") + input_layer(4, 5, name="r")
+    text += input_layer(1, 2, name="size") + layer("FrcnnOutput", "y", "p d r size", rest=rest)
+    inputs = {"p": prob, "d": np.zeros((4, 8), np.float32), "r": np.array(regions, np.float32)}
+    got = check_by_oracle(tmp_path, text, {**inputs, "size": np.array([[70, 90]], np.float32)})["y"]
+    # The last one's score is on the threshold, and counts.
+    wanted = [[*regions[i], 1, float(prob[i, 1])] for i in (0, 2, 3)]
+    np.testing.assert_allclose(got[1:, :, 0, 0], wanted, atol=1e-5)
+
+
 def route_net(rest, count=9):
     text = input_layer(count, 5, 1, 1, name="r") + input_layer(count, 3, name="f")
     return text + layer("ScaleRoute", "p", "r f", "y g", rest=f"scale_route_param {{ {rest} }}")
@@ -72,6 +89,25 @@ def test_scale_route(tmp_path, low, high):
     middle = math.sqrt(low * high) if low and high else low or high or 256
     chosen = chosen or [min((abs(math.log2(s / middle)), i) for i, s in enumerate(scale) if s)[1]]
     np.testing.assert_array_equal(got["y"], rows[chosen][..., None, None])
+    np.testing.assert_array_equal(got["g"], others[chosen][..., None, None])
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "chosen"),
+    [
+        (10, 20, [0, 1]),  # the lower end is inside, the upper one is not
+        (5, 10, [3]),
+        (11, 20, [1]),
+        # None is inside; by its factor 20 is nearer to the root of 21 * 1500, the middle; 2000 is to the mean of both.
+        (21, 1500, [2]),
+    ],
+)
+def test_the_ends_of_a_range_and_its_middle(tmp_path, low, high, chosen):
+    sides = [10, 12, 20, 9, 2000]
+    rows = np.array([[0, 3, 5, 2 + side, 4 + side] for side in sides], np.float32)
+    others = values("f", 5, 3)
+    text = route_net(f"low_scale: {low} high_scale: {high}", 5)
+    got = check_by_oracle(tmp_path, text, {"r": rows[..., None, None], "f": others})
     np.testing.assert_array_equal(got["g"], others[chosen][..., None, None])
 
 

@@ -95,6 +95,14 @@ def test_densities_of_faceboxes(tmp_path, rest, ratios):
     np.testing.assert_array_equal(got[0, 1], np.float32(0.2))
 
 
+def test_sizes_of_faceboxes_that_are_not_whole(tmp_path):
+    """Where the boxes are is told by the whole pixels of a size, how large they are by the size."""
+    rest = "fixed_size: 32.5 fixed_size: 65.75 density: 4 density: 2 fixed_ratio: 0.5 step: 16 offset: 0.25"
+    got = check_by_oracle(tmp_path, prior_box(rest), MAPS)["y"]
+    wanted = faceboxes([32.5, 65.75], [0.5], [4, 2], 16, 0.25, (112, 144), (7, 9))
+    np.testing.assert_allclose(got[0, 0].reshape(-1, 4), wanted, rtol=1e-6, atol=1e-6)
+
+
 HEAD = "num_classes: 3 nms_param { nms_threshold: 0.45 top_k: 40 } code_type: CENTER_SIZE keep_top_k: 20"
 
 

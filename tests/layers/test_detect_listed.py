@@ -47,6 +47,12 @@ def test_orders(tmp_path, flag, order):
     np.testing.assert_allclose(boxes, wanted, rtol=1e-6, atol=1e-7)
 
 
+def test_keras_has_no_smaller_square(tmp_path):
+    """Whatever tf says."""
+    boxes = made(tmp_path, f"{SIZES} aspect_ratio: 2 tf: true keras: true")[0]
+    np.testing.assert_array_equal(boxes, made(tmp_path, f"{SIZES} aspect_ratio: 2 keras: true")[0])
+
+
 def test_keras_skips_inverses_that_are_there(tmp_path):
     boxes = made(tmp_path, "min_size: 30 aspect_ratio: 2 aspect_ratio: 0.5 keras: true")[0]
     np.testing.assert_array_equal(boxes, made(tmp_path, "min_size: 30 aspect_ratio: 2")[0])

@@ -25,6 +25,7 @@ def regions():
     corners = np.random.default_rng(0).uniform(0, 60, (6, 2))
     rois = np.column_stack([np.zeros(6), corners, corners + np.random.default_rng(1).uniform(0, 60, (6, 2))])
     scores = values("scores", 6, 3)
+    rois[3, 0] = 1  # the regions of the next stage are all of one image
     scores[4] = 0.5  # of equal scores the first one counts
     return {
         "data": rois.astype(np.float32),
@@ -64,7 +65,9 @@ def interpolated(plane, y, x):
     return (1 - lh) * near + lh * ((1 - lw) * plane[below, left] + lw * plane[below, right])
 
 
-@pytest.mark.parametrize(("old", "new"), [((21, 20), (14, 7)), ((5, 6), (12, 20)), ((4, 7), (4, 9)), ((3, 1), (1, 3))])
+@pytest.mark.parametrize(
+    ("old", "new"), [((21, 20), (14, 7)), ((5, 6), (12, 20)), ((4, 7), (4, 9)), ((3, 1), (1, 3)), ((3, 5), (6, 10))]
+)
 def test_masks_of_another_size(tmp_path, old, new):
     x = values("data", 2, 3, *old)
     rest = f"mask_resize_param {{ output_height: {new[0]} output_width: {new[1]} }}"
