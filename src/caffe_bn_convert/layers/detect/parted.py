@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from caffe_bn_convert.export.emitter import Tensor
 from caffe_bn_convert.layers.base import Layer, Shapes, Source, require
 from caffe_bn_convert.layers.detect.output import FIELDS, PARTS, RATIOS, DetectionOutput
 from caffe_bn_convert.layers.dialect import only, taken_for
@@ -19,7 +18,7 @@ if TYPE_CHECKING:
     from typing_extensions import Self
 
     from caffe_bn_convert.caffe.blob import Blob
-    from caffe_bn_convert.export.emitter import Emitter
+    from caffe_bn_convert.export.emitter import Emitter, Tensor
     from caffe_bn_convert.lint.finding import Finding
     from caffe_bn_convert.net.dim import Shape
 
@@ -90,7 +89,9 @@ class PartedOutput(Layer):
         names = [self._locations(e, x[n : 2 * n], sizes), self._confidences(e, x[:n]), self._priors(e, priors, sizes)]
         if self.head.refined:
             names += [self._objectness(e, x[2 * n + 1 : 3 * n + 1]), self._locations(e, x[3 * n + 1 :], sizes)]
-        joined = [Tensor(name, shape) for name, shape in zip(names, self._joined(shapes), strict=True)]
+        joined = [
+            replace(x[0], name=name, shape=shape) for name, shape in zip(names, self._joined(shapes), strict=True)
+        ]
         return self.head.emit(e, joined, w)
 
     def _joined(self, bottoms: Shapes) -> Shapes:
@@ -142,7 +143,7 @@ class PartedOutput(Layer):
     def _objectness(self, e: Emitter, x: Sequence[Tensor]) -> str:
         """(1, boxes, 2), as RefineDet has it: the second is that of "object"."""
         channels = [self._object - 1], [self._object + 1]
-        return _by_box(e, [Tensor(e.slice(t.name, *channels, [1]), (1, 2, *t.shape[2:])) for t in x], 2)
+        return _by_box(e, [replace(t, name=e.slice(t.name, *channels, [1]), shape=(1, 2, *t.shape[2:])) for t in x], 2)
 
     def _of_vectors(self, n: int, shapes: Sequence[tuple[int, ...]]) -> tuple[int, int]:
         boxes = shapes[n][1] // self.head.classes
@@ -167,7 +168,7 @@ class PartedOutput(Layer):
         if self.planes:
             cut = [_cut(e, t, (1, ratios, 4, cells)) for t, (ratios, cells) in zip(x, sizes, strict=True)]
             turned = [
-                Tensor(e.op("Transpose", name, perm=[0, 1, 3, 2]), t.shape) for name, t in zip(cut, x, strict=True)
+                replace(t, name=e.op("Transpose", name, perm=[0, 1, 3, 2])) for name, t in zip(cut, x, strict=True)
             ]
             return _concat(e, [e.op("Reshape", t.name, e.ints([1, _count(t) // 4, 4], "shape")) for t in turned], 1)
         return _concat(e, [_cut(e, t, (1, _count(t) // self._numbers, self._numbers)) for t in x], 1)
