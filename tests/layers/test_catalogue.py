@@ -38,7 +38,9 @@ class TestEveryType:
         assert entry.operators or entry.verified == NOTHING or entry.type == "Silence", told
 
     def test_is_somebodys(self, entry: object) -> None:
-        assert (entry.fork.split("; ")[0] == BVLC) == (entry.type in BERKELEY.split()), "say in FORKS of catalogue.py whose it is"
+        assert (entry.fork.split("; ")[0] == BVLC) == (entry.type in BERKELEY.split()), (
+            "say in FORKS of catalogue.py whose it is"
+        )
 
     def test_can_be_written_for_the_lowest_opset(self, entry: object) -> None:
         assert entry.opset == 13

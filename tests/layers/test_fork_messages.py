@@ -25,6 +25,9 @@ PASSED_OVER = {
     **dict.fromkeys(("momentum", "frozen", "icnet", "dummy_backward", "fix_scale", "fix_gradient", "bp_norm", "to_compute_dU",
                      "clipping_threshold", "do_backward_feature", "do_backward_scale", "init_global_scale", "sqrt_scale",
                      "random_seed", "gaussian_std", "uniform_range", "Noise.bias"), "only in training"),
+    **dict.fromkeys((f"LabelSpecificAdd.{name}" for name in (
+        "bias", "transform_test", "bias_base", "bias_gamma", "bias_power", "bias_min", "bias_max", "iteration",
+    )), "the labels add nothing at test time"),
     **dict.fromkeys(("visualize", "visualize_threshold", "save_file", "label_map_file"), "what is done with the result"),
     "target_spatial_width": "needs the height beside it",
     "target_spatial_height": "needs the width beside it",
