@@ -113,3 +113,24 @@ def test_shapes_are_those_of_caffe():
             wrong[name] = differ
     assert len(expected) > 100
     assert wrong == {}
+
+
+DUMMY = (
+    'layer { name: "data" type: "DummyData" top: "data" top: "label" '
+    "dummy_data_param { shape { dim: [64, 3, 8, 8] } shape { dim: 64 } } }\n"
+)
+
+
+def test_a_dummy_becomes_an_input_where_its_shape_is_given(tmp_path):
+    text = DUMMY + layer("Pooling", "p", rest="pooling_param { pool: AVE global_pooling: true }")
+    prototxt, _ = write_net(tmp_path, text)
+    assert cbc.convert(prototxt).graph.inputs == ()
+    conversion = cbc.convert(prototxt, shapes={"data": (1, 3, 8, 8)})
+    assert conversion.graph.inputs == ("data",)
+    assert conversion.graph.shapes["p"] == (1, 3, 1, 1)
+    assert conversion.verify(conversion.save(tmp_path / "p.onnx", verify=False)).passed
+
+
+def test_a_shape_for_a_net_without_inputs(tmp_path):
+    with pytest.raises(cbc.UsageError, match='"lable", which is no input; the net has no inputs'):
+        cbc.convert(write_net(tmp_path, DUMMY + layer("Power", "p"))[0], shapes={"lable": (1, 3, 8, 8)})

@@ -103,7 +103,7 @@ class DummyData(Layer):
 
     BOTTOMS = (0, 0)
     TOPS = (1, None)
-    RESTRICTIONS = "with a random filler it becomes an input"
+    RESTRICTIONS = "with a random filler it becomes an input, and where --shape gives its blob's shape"
 
     tops: tuple[tuple[tuple[int, ...], float], ...] = ()
 

@@ -274,7 +274,8 @@ class _Builder:
         """A --shape for something that is no input is a mistake."""
         for name in self.inputs.given:
             if name not in self.fed:
-                raise UsageError(f'--shape names "{name}", which is no input; the inputs are {", ".join(self.fed)}')
+                told = f"the inputs are {', '.join(self.fed)}" if self.fed else "the net has no inputs"
+                raise UsageError(f'--shape names "{name}", which is no input; {told}')
 
     def graph(self, unread: Iterable[str]) -> Graph:
         """The graph so far; its outputs are what nobody reads, inputs excepted."""

@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 def unknown_sources_as_inputs(net: NetDefinition, known: Container[str], given: Container[str]) -> NetDefinition:
     """The net in which every layer without bottoms of an unknown type is an Input layer.
 
+    So is a DummyData whose blob's shape is given: nets for measuring speed have it in the input's place.
+
     Its shapes are then asked for, unless ``given`` has them. Tops that no layer reads are left out, as labels for
     losses are.
 
@@ -30,7 +32,8 @@ def _as_input(
     layer: LayerDefinition, known: Container[str], read: Container[str], given: Container[str]
 ) -> LayerDefinition:
     parameter = layer.parameter
-    if parameter.bottom or not parameter.top or (layer.type in known and layer.type != "Python"):
+    asked = layer.type == "DummyData" and any(top in given for top in parameter.top)
+    if parameter.bottom or not parameter.top or (layer.type in known and layer.type != "Python" and not asked):
         return layer
     tops = [top for top in parameter.top if top in read or top in given] or list(parameter.top[:1])
     return replace(layer, parameter=type(parameter)(name=parameter.name, type="Input", top=tops), unknown=())
