@@ -21,7 +21,8 @@ Written by `python -m bench.all_prototxts FOLDER --results results.jsonl --jobs 
 FOLDER holds 603 prototxts as people published them, one file each. Weights are made on the spot, always the same ones: for
 each net one forward pass fits them to what arrives at each layer (`bench/fitted.py`). Each net is converted and proven as
 the command does it, with the settings that it has; that it is *proven* says that every blob of the net was right for every
-input of the proof, and that all outputs are finite and not constant.
+input of the proof, and that all outputs are finite and not constant. A pass takes hours; the results file is continued
+where it was left, and what did not come out then was tried again with the code as it was by then and with more time.
 
 What counts was fixed before anything was converted (`bench/all_prototxts/rule.py`): every prototxt that Caffe reads as a
 net and that, in the TEST phase, has no loss, or none once losses, measures and what only they read are left out, and then

@@ -8,6 +8,7 @@ import pytest
 import caffe_bn_convert as cbc
 from caffe_bn_convert.caffe.prototxt import read_net
 from caffe_bn_convert.caffe.upgrade import upgrade
+from caffe_bn_convert.cli import run as command
 from caffe_bn_convert.net.crops import with_offsets
 from caffe_bn_convert.verify import oracle
 from caffe_bn_convert.verify.oracle.crops import placed
@@ -105,7 +106,7 @@ def test_the_same_numbers_as_with_the_offset_written_down(tmp_path):
         assert_close(run(conversion, {"data": x}, level)["y"], wanted, "y")
     by_oracle = oracle.run(placed(conversion.net), conversion.located.blobs, {"data": x}, np.float32)
     assert_close(by_oracle["y"], wanted, "y")
-    assert conversion.verify(conversion.save(tmp_path / "y.onnx", verify=False)).passed
+    assert conversion.verify().passed
 
 
 def two_meanings(pad, rest=""):
@@ -129,7 +130,7 @@ def test_a_crop_of_two_meanings_stops_until_one_is_chosen(tmp_path, options, beg
     conversion = cbc.convert(*files, expose="c", **options)
     got = run(conversion, {"data": x}, LEVELS[0])
     np.testing.assert_array_equal(got["y"], got["c"][:, :, begin : begin + 9, begin : begin + 11])
-    assert conversion.verify(conversion.save(tmp_path / "y.onnx", verify=False)).passed
+    assert conversion.verify().passed
 
 
 @pytest.mark.parametrize("text", [two_meanings(5, "crop_param { offset: 3 }"), two_meanings(1)])
@@ -142,3 +143,13 @@ def test_a_layer_that_tells_no_places(tmp_path):
     text += 'layers { name: "r" type: RESHAPE bottom: "data" top: "r" reshape_param { shape { dim: [1, 3, 8, 8] } } }\n'
     with pytest.raises(cbc.UnsupportedError, match=r"(?s)CROP.*tells no places"):
         cbc.convert(write_net(tmp_path, text + crop("y", "r", "data"))[0])
+
+
+@pytest.mark.parametrize("made", ["bvlc", "fcn"])
+def test_a_file_is_judged_by_the_dialect_that_verify_is_told(tmp_path, made):
+    prototxt, caffemodel = write_net(tmp_path, two_meanings(5), WEIGHTS)
+    file = tmp_path / "y.onnx"
+    cbc.convert(prototxt, caffemodel, dialects={"Crop": made}).save(file, verify=False)
+    for told in ("bvlc", "fcn"):
+        arguments = [*map(str, (prototxt, caffemodel, file)), "--dialect", f"Crop={told}"]
+        assert command(["verify", *arguments]) == (0 if told == made else 1)

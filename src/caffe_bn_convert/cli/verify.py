@@ -15,6 +15,7 @@ from caffe_bn_convert.cli.waiting import Waiting
 @options.PROTOTXT
 @click.argument("files", nargs=-1, required=True, metavar="[CAFFEMODEL] MODEL.onnx")
 @options.STATE
+@options.DIALECTS
 @click.option("--keep-losses", is_flag=True, help="The file computes losses and Accuracy, too.")
 @click.option("--mean", metavar="NUMBERS", help="Subtracted from images: 104,117,123, in the net's order of channels.")
 @click.option("--scale", type=float, help="Images are multiplied by this after that.")

@@ -10,6 +10,7 @@ from caffe_bn_convert.caffe.prototxt import read_net
 from caffe_bn_convert.caffe.state import filter_state, phase_of
 from caffe_bn_convert.caffe.upgrade import upgrade
 from caffe_bn_convert.errors import RefusedError, Where, at
+from caffe_bn_convert.net.dialects import take_dialects
 from caffe_bn_convert.net.losses import leave_out_losses, name_losses
 from caffe_bn_convert.net.weights import locate
 from caffe_bn_convert.verify.oracle import LAYERS
@@ -33,22 +34,25 @@ def caffe_of(
     stages: Sequence[str] = (),
     keep_losses: bool = False,
     oracle: Mapping[str, Rule] | None = None,
+    dialects: Mapping[str, str] | None = None,
 ) -> Caffe:
     """Read a net as Caffe does, up to where shapes are inferred; nothing is converted.
 
     Args:
-        prototxt, weights, phase, level, stages, keep_losses, oracle: as for :func:`caffe_bn_convert.convert`.
+        prototxt, weights, phase, level, stages, keep_losses, oracle, dialects: as for :func:`caffe_bn_convert.convert`.
 
     Raises:
         UnreadableError: a file cannot be read for what it should be.
         InvalidNetError: Caffe would refuse the net.
         RefusedError: there are no weights, and layers that are nothing without.
+        UsageError: there is no such layer or dialect.
     """
     sources = [caffemodel.read(path) for path in weight_files(weights)]
     net = upgrade(read_net(prototxt))
     phase = phase_of(net, phase)
     net = filter_state(net, phase, level, tuple(stages))
     net = name_losses(net) if keep_losses else leave_out_losses(net)[0]
+    net = take_dialects(net, dialects or {})
     if not sources:
         _require_no_weights(net)
     return Caffe(placed(net), locate(net, sources).blobs, phase, {**LAYERS, **(oracle or {})})
