@@ -46,7 +46,7 @@ LAYERS = Families(
         "loss": ("Accuracy", "ContrastiveLoss", "EuclideanLoss", "HingeLoss", "InfogainLoss", "MultinomialLogisticLoss",
                  "SigmoidCrossEntropyLoss", "SoftmaxWithLoss"),
         "bilinear": ("BilinearInterpolation",),
-        "resample": ("Interp", "Upsample", "UpsampleDarknet", "Reorg"),
+        "resample": ("Interp", "Upsample", "UpsampleDarknet"),
         "roi": ("ROIPooling", "PSROIPooling", "ROIAlign", "ROIWarping"),
         "norm_forks": ("BN",),
         "noise": ("LabelSpecificAdd", "Noise"),
@@ -54,7 +54,7 @@ LAYERS = Families(
         "broadcast": ("Add", "Mul", "Maximum", "MaskPooling", "ChannelScale"),
         "axes": ("Squeeze", "Transpose", "Reverse", "Flip", "Gather", "CropCenter"),
         "border": ("Padding", "Pad", "SpaceToBatchND", "BatchToSpaceND"),
-        "space": ("DepthToSpace", "SpaceToDepth"),
+        "space": ("DepthToSpace", "Reorg", "SpaceToDepth"),
         "resize": ("ResizeBilinear", "ResizeNearestNeighbor"),
         "flow": ("Resample", "FlowWarp", "Correlation"),
     }

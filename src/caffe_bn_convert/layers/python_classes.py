@@ -14,7 +14,7 @@ from caffe_bn_convert.layers.base import Layer, Shapes, Source, require
 from caffe_bn_convert.layers.broadcast import broadcast
 from caffe_bn_convert.layers.dialect import taken_for
 from caffe_bn_convert.layers.inplace import refuse_in_place
-from caffe_bn_convert.layers.resample import Reorg
+from caffe_bn_convert.layers.space import Reorg
 from caffe_bn_convert.lint.finding import Finding
 from caffe_bn_convert.net.dim import Symbol, fixed, show
 

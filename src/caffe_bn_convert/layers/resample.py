@@ -1,4 +1,4 @@
-"""Layers that change the resolution: Interp, Upsample, UpsampleDarknet, Reorg."""
+"""Layers that change the resolution: Interp, Upsample, UpsampleDarknet."""
 
 from __future__ import annotations
 
@@ -250,51 +250,8 @@ def _whole(value: float, name: str) -> int:
     return int(value)
 
 
-@dataclass(frozen=True, slots=True)
-class Reorg(Layer):
-    """YOLO v2's reorg, with darknet's quirk (``reorg_cpu`` in reorg_layer.hpp).
-
-    No space to depth: the bottom's memory is read as C/s² × sH × sW, whose pixels go to depth, the result's as s²C × H/s × W/s.
-    """
-
-    RESTRICTIONS = "4-D; channels must be a multiple of stride², height and width of stride"
-
-    stride: int
-    reverse: bool
-
-    @classmethod
-    def read(cls, source: Source) -> Self:
-        """Reads ``reorg_param``."""
-        p = source.reorg_param
-        only(p, ("stride", "reverse"))
-        require(p.stride >= 1, "reorg_param needs a stride of 1 or more")
-        return cls(p.stride, p.reverse)
-
-    def shapes(self, bottoms: Shapes) -> Shapes:
-        """s² times the channels and 1/s of height and width; the other way round with ``reverse``."""
-        n, *rest = _picture(bottoms[0])
-        (c, h, w), s = fixed(tuple(rest)), self.stride
-        fits = c % (s * s) == 0 and (self.reverse or (h % s == 0 and w % s == 0))
-        told = f"a bottom of {c}x{h}x{w} does not divide by stride {s}"
-        require(fits, told, "forks that take such channels disagree about the order, even CPU and GPU of one")
-        return ((n, c // (s * s), h * s, w * s) if self.reverse else (n, c * s * s, h // s, w // s),)
-
-    def emit(self, e: Emitter, x: Sequence[Tensor], w: Sequence[Blob]) -> Sequence[str]:  # noqa: ARG002
-        """Reshape, Transpose, Reshape."""
-        top = self.shapes((x[0].shape,))[0]
-        n, (c, height, width), s = x[0].shape[0], fixed(x[0].shape[1:]), self.stride
-        depth = c // (s * s)
-        if self.reverse:
-            split, order = (n, s, s, depth, height, width), [0, 3, 4, 1, 5, 2]
-        else:
-            split, order = (n, depth, height, s, width, s), [0, 3, 5, 1, 2, 4]
-        moved = e.op("Transpose", e.reshape(x[0].name, x[0].shape, split), perm=order)
-        return [e.reshape(moved, tuple(split[i] for i in order), top)]
-
-
 LAYERS: dict[str, type[Layer]] = {
     "Interp": Interp,
     "Upsample": Upsample,
     "UpsampleDarknet": UpsampleDarknet,
-    "Reorg": Reorg,
 }
