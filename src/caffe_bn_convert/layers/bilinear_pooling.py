@@ -10,7 +10,7 @@ import numpy as np
 from caffe_bn_convert.errors import UnsupportedError
 from caffe_bn_convert.layers.base import Layer, Shapes, Source, require
 from caffe_bn_convert.layers.inplace import refuse_in_place
-from caffe_bn_convert.layers.pool_fields import check_fields
+from caffe_bn_convert.layers.pool_fields import check_fields, pair
 from caffe_bn_convert.layers.separable import by_matrices
 from caffe_bn_convert.net.dim import Shape, ceil_div, fixed
 from caffe_bn_convert.net.limits import check_constant
@@ -52,9 +52,7 @@ class SumPooling(Layer):
         method = p.DESCRIPTOR.fields_by_name["pool"].enum_type.values_by_number[p.pool].name
         if method != "SUM":
             raise UnsupportedError(f"SumPooling with pool: {method} is not supported", hint="Pooling computes the same")
-        kernel = (p.kernel_h, p.kernel_w) if p.HasField("kernel_h") or p.HasField("kernel_w") else (p.kernel_size,) * 2
-        stride = (p.stride_h, p.stride_w) if p.HasField("stride_h") else (p.stride,) * 2
-        pad = (p.pad_h, p.pad_w) if p.HasField("pad_h") else (p.pad,) * 2
+        kernel, stride, pad = pair(p, "kernel"), pair(p, "stride"), pair(p, "pad")
         check_fields(p, kernel, stride, pad)
         require(pad == (0, 0), "SumPooling has no padding for sums")
         return cls(None if p.global_pooling else kernel, stride)

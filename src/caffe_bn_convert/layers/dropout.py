@@ -36,7 +36,7 @@ class Dropout(Layer):
     def read(cls, source: Source) -> Self:
         """Reads ``dropout_param``; where nothing is to do the layer is an :class:`Identity`."""
         p = source.dropout_param
-        _check_phase(source)
+        refuse_training(source)
         harmless = {"scale_train", "sqrt_scale", "random_seed"}
         if p.scale_train:
             only(p, {*harmless, "sample_weights_test"})
@@ -70,12 +70,17 @@ class SeLuDropout(Layer):
         Raises:
             UnsupportedError: the TRAIN phase.
         """
-        _check_phase(source)
+        refuse_training(source)
         only(source.selu_dropout_param, ("dropout_ratio", "alpha"))
         return Identity()
 
 
-def _check_phase(source: Source) -> None:
+def refuse_training(source: Source) -> None:
+    """Refuse a layer that draws at random in training.
+
+    Raises:
+        UnsupportedError: the TRAIN phase.
+    """
     if source.phase == "TRAIN":
         raise UnsupportedError(
             f"{source.definition.type} is random in the TRAIN phase", hint="convert the net in the TEST phase"

@@ -7,6 +7,7 @@ from typing import Any, ClassVar
 from caffe_bn_convert.errors import UnsupportedError
 from caffe_bn_convert.layers.base import Identity, Layer, Source
 from caffe_bn_convert.layers.dialect import only
+from caffe_bn_convert.layers.dropout import refuse_training
 
 
 class Noise(Layer):
@@ -22,8 +23,7 @@ class Noise(Layer):
             UnsupportedError: the TRAIN phase, or another fork's fields.
         """
         only(source.noise_param, ("gaussian_std", "uniform_range", "bias"))
-        if source.phase == "TRAIN":
-            raise UnsupportedError("Noise is random in the TRAIN phase", hint="convert the net in the TEST phase")
+        refuse_training(source)
         return Identity()
 
 

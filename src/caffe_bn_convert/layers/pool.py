@@ -13,7 +13,7 @@ from caffe_bn_convert.layers.conv import sides
 from caffe_bn_convert.layers.dialect import only, taken_for
 from caffe_bn_convert.layers.inplace import refuse_in_place
 from caffe_bn_convert.layers.pool_axis import Axis
-from caffe_bn_convert.layers.pool_fields import check_fields, is_same, rounds_up
+from caffe_bn_convert.layers.pool_fields import check_fields, is_same, pair, rounds_up
 from caffe_bn_convert.lint.finding import Finding
 from caffe_bn_convert.net.dim import Shape, fixed, is_fixed
 from caffe_bn_convert.net.limits import check_constant
@@ -61,9 +61,7 @@ class Pooling(Layer):
         if method not in ("MAX", "AVE"):
             raise UnsupportedError(f"the pooling method {method}, of a fork, is not supported")
         require(source.tops == 1 or method == "MAX", "only MAX pooling has a second top")
-        kernel = (p.kernel_h, p.kernel_w) if p.HasField("kernel_h") or p.HasField("kernel_w") else (p.kernel_size,) * 2
-        stride = (p.stride_h, p.stride_w) if p.HasField("stride_h") or p.HasField("stride_w") else (p.stride,) * 2
-        pad = (p.pad_h, p.pad_w) if p.HasField("pad_h") or p.HasField("pad_w") else (p.pad,) * 2
+        kernel, stride, pad = pair(p, "kernel"), pair(p, "stride"), pair(p, "pad")
         near, far = sides(p)
         if any((*near, *far)):
             require(pad == (0, 0), "pad and pad_l, pad_r, pad_t or pad_b are given together")

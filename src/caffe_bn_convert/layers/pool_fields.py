@@ -8,6 +8,14 @@ from caffe_bn_convert.layers.base import require
 from caffe_bn_convert.net.limits import INT_MAX
 
 
+def pair(p: Any, name: str) -> tuple[int, int]:
+    """``kernel``, ``stride`` or ``pad``, down and across: by ``_h`` and ``_w`` as soon as one of them is there."""
+    if p.HasField(f"{name}_h") or p.HasField(f"{name}_w"):
+        return getattr(p, f"{name}_h"), getattr(p, f"{name}_w")
+    plain = p.kernel_size if name == "kernel" else getattr(p, name)
+    return plain, plain
+
+
 def check_fields(p: Any, kernel: tuple[int, int], stride: tuple[int, int], pad: tuple[int, int]) -> None:
     """Refuse what Caffe refuses of a ``PoolingParameter``."""
     require(all(n <= INT_MAX for n in (*kernel, *stride, *pad)), f"kernel, stride or pad is more than {INT_MAX}")

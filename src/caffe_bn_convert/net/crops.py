@@ -12,10 +12,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from fractions import Fraction
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from caffe_bn_convert.errors import ConversionError, UnsupportedError
 from caffe_bn_convert.layers.conv import Window
+from caffe_bn_convert.layers.pool_fields import pair
 from caffe_bn_convert.lint.finding import Finding
 
 if TYPE_CHECKING:
@@ -129,7 +130,7 @@ def _of_layer(layer: LayerDefinition) -> tuple[Places, Places]:
         return (rows, columns) if layer.type == "Deconvolution" else (rows.inverse(), columns.inverse())
     if layer.type == "Pooling" and not parameter.pooling_param.global_pooling:
         p = parameter.pooling_param
-        rows, columns = _filtered(_pair(p, "kernel"), _pair(p, "stride"), _pair(p, "pad"))
+        rows, columns = _filtered(pair(p, "kernel"), pair(p, "stride"), pair(p, "pad"))
         return rows.inverse(), columns.inverse()
     if layer.type == BVLCS and parameter.HasField("crop_param") and parameter.crop_param.axis == 2:
         begins = (*(parameter.crop_param.offset or (0,)), *parameter.crop_param.offset)[:2]
@@ -142,13 +143,6 @@ def _of_layer(layer: LayerDefinition) -> tuple[Places, Places]:
 def _filtered(kernel: Sequence[int], stride: Sequence[int], pad: Sequence[int]) -> tuple[Places, Places]:
     rows, columns = (Places(Fraction(s), Fraction(k - 1, 2) - p) for k, s, p in zip(kernel, stride, pad, strict=True))
     return rows, columns
-
-
-def _pair(p: Any, name: str) -> tuple[int, int]:
-    if p.HasField(f"{name}_h") or p.HasField(f"{name}_w"):
-        return getattr(p, f"{name}_h"), getattr(p, f"{name}_w")
-    plain = getattr(p, "kernel_size" if name == "kernel" else name)
-    return plain, plain
 
 
 def _told(layer: LayerDefinition, begins: tuple[int, int]) -> LayerDefinition:
