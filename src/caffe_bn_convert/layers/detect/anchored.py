@@ -9,6 +9,7 @@ import numpy as np
 
 from caffe_bn_convert.errors import UnsupportedError
 from caffe_bn_convert.layers.base import Layer, Shapes, require
+from caffe_bn_convert.layers.detect.greedy import suppressed
 from caffe_bn_convert.layers.dialect import taken_for
 from caffe_bn_convert.net.dim import fixed, show, volume
 from caffe_bn_convert.net.limits import check_constant
@@ -119,6 +120,24 @@ class Anchored(Layer):
         last = e.op("Sub", e.op("Gather", info, e.ints([1, 0], "width_height"), axis=0), e.constant(1.0, "one"))
         both = [e.op("Max", e.op("Min", end, last), e.constant(0.0, "zero")) for end in (near, far)]
         return str(e.op("Concat", *both, axis=1))
+
+    def kept(self, e: Emitter, boxes: str, score: str, threshold: float, most: int) -> list[str]:
+        """Rows (0, x1, y1, x2, y2) of the boxes that the suppression leaves, best first, and their scores, (rows, 1).
+
+        Args:
+            e: where the nodes go.
+            boxes: (n, 4), corners.
+            score: (n,).
+            threshold: a box that overlaps a kept one by more is dropped.
+            most: at most so many are kept.
+        """
+        # A side is far - near + 1 here: the suppression gets the corners behind the last pixel.
+        beyond = e.op("Add", boxes, e.constant([0, 0, 1, 1], "beyond"))
+        one, both = e.ints([0], "axes"), e.ints([0, 1], "axes")
+        places = suppressed(e, e.op("Unsqueeze", beyond, one), e.op("Unsqueeze", score, both), threshold, None, most)
+        score = e.op("Unsqueeze", e.op("Gather", score, places, axis=0), e.ints([1], "axes"))
+        image = e.op("Sub", score, score)
+        return [e.op("Concat", image, e.op("Gather", boxes, places, axis=0), axis=1), score]
 
     def sides(self, e: Emitter, growth: str, size: str) -> str:
         """The boxes' widths and heights, from the logarithms of their growth."""

@@ -11,7 +11,6 @@ from caffe_bn_convert.export.elem_types import BOOL, FLOAT, INT64
 from caffe_bn_convert.layers.base import Shapes, Source, require
 from caffe_bn_convert.layers.detect.anchored import Anchored, allowed_overlap, rows
 from caffe_bn_convert.layers.detect.anchors import anchors
-from caffe_bn_convert.layers.detect.greedy import suppressed
 from caffe_bn_convert.layers.dialect import only
 from caffe_bn_convert.net.dim import Symbol, volume
 
@@ -80,14 +79,7 @@ class CountedProposal(Anchored):
         boxes = self.boxes(e, x[1], e.op("Cast", e.op("Cast", info, to=INT64), to=FLOAT))
         kept = self._large(e, boxes, info)
         boxes, score = (e.op("Gather", value, kept, axis=0) for value in (boxes, self.foreground(e, x[0], count)))
-        # A side is far - near + 1 here: the suppression gets the corners behind the last pixel.
-        places = suppressed(
-            e, e.op("Unsqueeze", e.op("Add", boxes, e.constant([0, 0, 1, 1], "beyond")), e.ints([0], "axes")),
-            e.op("Unsqueeze", score, e.ints([0, 1], "axes")), self.threshold, None, min(self.most, count),
-        )  # fmt: skip
-        score = e.op("Unsqueeze", e.op("Gather", score, places, axis=0), e.ints([1], "axes"))
-        image = e.op("Sub", score, score)
-        return [e.op("Concat", image, e.op("Gather", boxes, places, axis=0), axis=1), score][: self.tops]
+        return self.kept(e, boxes, score, self.threshold, min(self.most, count))[: self.tops]
 
     def located(self, deltas: Tensor) -> Any:
         """The anchors' corners, (places, 4): by box, row and column."""

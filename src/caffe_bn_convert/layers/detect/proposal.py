@@ -10,7 +10,6 @@ from caffe_bn_convert.layers.base import Shapes, Source, require
 from caffe_bn_convert.layers.detect.anchored import Anchored, allowed_overlap, rows
 from caffe_bn_convert.layers.detect.anchors import anchors
 from caffe_bn_convert.layers.detect.counted import CountedProposal
-from caffe_bn_convert.layers.detect.greedy import suppressed
 from caffe_bn_convert.layers.dialect import only
 from caffe_bn_convert.net.dim import Symbol, fixed, volume
 
@@ -89,15 +88,8 @@ class Proposal(Anchored):
         most = e.op("Min", e.op("Shape", score), e.ints([min(count, self.before) or count], "pre_nms_topn"))
         score, order = e.op("TopK", score, most, outputs=2, axis=0)
         boxes = e.op("Gather", boxes, order, axis=0)
-        # A side is far - near + 1 here: the suppression gets the corners behind the last pixel.
-        places = suppressed(
-            e, e.op("Unsqueeze", e.op("Add", boxes, e.constant([0, 0, 1, 1], "beyond")), e.ints([0], "axes")),
-            e.op("Unsqueeze", score, e.ints([0, 1], "axes")), self.threshold, None, self.after,
-        )  # fmt: skip
-        score = e.op("Unsqueeze", e.op("Gather", score, places, axis=0), e.ints([1], "axes"))
-        image = e.op("Sub", score, score)
-        tops = [e.op("Concat", image, e.op("Gather", boxes, places, axis=0), axis=1)]
-        return [*tops, score if self.drops else e.op("Squeeze", score, e.ints([1], "axes"))][: self.tops]
+        regions, score = self.kept(e, boxes, score, self.threshold, self.after)
+        return [regions, score if self.drops else e.op("Squeeze", score, e.ints([1], "axes"))][: self.tops]
 
     def _large(self, e: Emitter, boxes: str, info: str, numbers: int) -> str:
         """Whether both sides count, (places,)."""
